@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+/**
+ * The command: arguments to a configuration, a configuration to a daemon, signals to its stop, outcomes to exit statuses.
+ *
+ * 0: a stop that was asked for. 1: it could not start, or a second signal ended it at once. 2: a wrong configuration.
+ */
+import { readFileSync } from 'node:fs';
+import { type CommandLine, parseArgv } from '../src/config/argv.ts';
+import { type Config, loadConfig } from '../src/config/config.ts';
+import { parseFile } from '../src/config/file.ts';
+import { helpText } from '../src/config/help.ts';
+import { ConfigError, quote } from '../src/config/settings.ts';
+import { Daemon } from '../src/daemon.ts';
+import { messageOf } from '../src/errors.ts';
+import { createLogger } from '../src/observability/logger.ts';
+import { formatEndpoint } from '../src/transports/address.ts';
+
+const FAILED = 1;
+const MISCONFIGURED = 2;
+
+// Whoever reads the output may go away; the bridge goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+try {
+  await main(parseArgv(process.argv.slice(2), process.cwd()));
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  process.stderr.write(`websocksy: ${error.message}\n`);
+  process.exitCode = MISCONFIGURED;
+}
+
+async function main(commandLine: CommandLine): Promise<void> {
+  if (commandLine.action === 'help') {
+    process.stdout.write(helpText());
+  } else if (commandLine.action === 'version') {
+    process.stdout.write(`websocksy ${version()}\n`);
+  } else {
+    const config = await readConfig(commandLine);
+    if (commandLine.action === 'check') process.stdout.write('the configuration is good\n');
+    else await run(config, commandLine.demo);
+  }
+}
+
+function readConfig({ file, settings, demo }: CommandLine): Promise<Config> {
+  const all = file === undefined ? settings : [...parseFile(readText(file), file), ...settings];
+  return loadConfig(all, demo ? { host: 'echo://' } : {});
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError('', `cannot read the configuration file ${quote(file)}: ${messageOf(error)}`);
+  }
+}
+
+async function run(config: Config, demo: boolean): Promise<void> {
+  const log = createLogger(config.logLevel, (line) => process.stderr.write(line));
+  const daemon = new Daemon({ ...config, log });
+  try {
+    await daemon.start();
+  } catch (error) {
+    process.stderr.write(`websocksy: cannot listen on ${daemon.endpoint}: ${explain(error)}\n`);
+    process.exitCode = FAILED;
+    return;
+  }
+  if (demo) process.stdout.write(hints(daemon));
+  stopOnSignals(daemon);
+}
+
+function stopOnSignals(daemon: Daemon): void {
+  let stopping = false;
+  const onSignal = () => {
+    if (stopping) process.exit(FAILED);
+    stopping = true;
+    // Nothing holds the loop any more, but for what a plugin or a name look-up may have left running.
+    void daemon.stop().then(() => setTimeout(() => process.exit(0), 0));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+}
+
+function explain(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE')
+    return 'the port is in use; stop the other program, or choose another port with -p';
+  if (code === 'EACCES') return 'not permitted; ports below 1024 need privileges, choose another one with -p';
+  if (code === 'EADDRNOTAVAIL') return 'this machine has no such address; see -l';
+  return messageOf(error);
+}
+
+function hints({ host, port }: Daemon): string {
+  const url = `ws://${formatEndpoint(host === '::' || host === '0.0.0.0' ? 'localhost' : host, port)}/`;
+  return `
+  websocksy is ready at ${url}
+
+  In a browser's console:
+    ws = new WebSocket('${url}'); ws.onmessage = (e) => console.log(e.data); ws.onopen = () => ws.send('hello')
+  In a terminal:
+    npx wscat -c ${url}
+
+  To bridge a TCP server, say VNC at port 5900:
+    npm start -- -p ${port} -c host=tcp://localhost:5900 -c framing=binary
+  Ctrl-C ends it. All options: npm start -- --help
+
+`;
+}
+
+function version(): string {
+  // dist/bin/ lies two folders below the package.
+  const manifest = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
+}

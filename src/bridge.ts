@@ -1,0 +1,366 @@
+/**
+ * One client and its peer: the place where the engine and the transports meet.
+ *
+ * Promises: the peer is connected before the 101. A side that takes no more holds the other one back, so what is queued
+ * for either has a ceiling. What came before an orderly end is delivered before the end is passed on. Whatever goes
+ * wrong ends this connection, and the other side is told by a code of the table in errors.ts:
+ *
+ *     what happens                          the client gets                   the peer gets
+ *     client sends a Close                  the Close echoed, FIN             what was queued, FIN
+ *     client ends or resets without one     FIN                               what was queued, FIN
+ *     client breaks a rule of RFC 6455      Close 1002, 1007 or 1009, FIN     what was valid, FIN
+ *     client is silent after a Ping         cut                               what was queued, FIN
+ *     client takes nothing for too long     cut                               what was queued, FIN
+ *     peer ends                             the rest of its data, Close 1000  what was queued, FIN
+ *     peer resets                           Close 1011                        –
+ *     peer takes nothing for too long       Close 1013                        cut
+ *     framing fails / segment too large     Close 1011 / 1009                 what was queued, FIN
+ *     daemon stops                          Close 1001                        what was queued, FIN
+ *     anything before the 101               an HTTP error, FIN                –
+ *
+ * It has no timers of its own: the daemon calls `tick`.
+ */
+import type { Socket } from 'node:net';
+import { ClientSide, PeerSide } from './bridge-sides.ts';
+import { ClientClock } from './client-clock.ts';
+import { asFault, Fault } from './errors.ts';
+import type { Limits } from './limits.ts';
+import type { Logger } from './observability/logger.ts';
+import { Connection, type ConnectionHandler, type Ending } from './rfc6455/connection.ts';
+import type { OpeningRequest } from './rfc6455/handshake.ts';
+import { BINARY, type DataOpcode, TEXT } from './rfc6455/opcodes.ts';
+import { type Plan, planRoute, Rejection, type RoutingOptions } from './routing.ts';
+import { Segmenter, type SegmentSink } from './segmenter.ts';
+import { formatAddress, formatEndpoint } from './transports/address.ts';
+import { dial } from './transports/dial.ts';
+import type { Resolver } from './transports/resolve.ts';
+import { StreamTransport } from './transports/stream.ts';
+import type { Transport } from './transports/transport.ts';
+
+/** What all bridges of a daemon share. */
+export interface BridgeServices {
+  readonly routing: RoutingOptions;
+  readonly resolver: Resolver;
+  readonly limits: Limits;
+  /** Time without a byte from the client before it is sent a Ping, and from then on before it is dropped, in ms. 0: off. */
+  readonly keepalive: number;
+  readonly log: Logger;
+  /** Both sides are gone. */
+  readonly onFinished: (bridge: Bridge) => void;
+}
+
+export class Bridge implements ConnectionHandler, SegmentSink {
+  readonly #id: number;
+  readonly #services: BridgeServices;
+  readonly #log: Logger;
+  readonly #remoteAddress: string;
+  readonly #remotePort: number;
+  readonly #began = performance.now();
+
+  readonly #client: StreamTransport;
+  readonly #clientClock: ClientClock;
+  readonly #connection: Connection;
+  #peer: Transport | undefined;
+  #segmenter: Segmenter | undefined;
+  #plan: Plan | undefined;
+  #target: string | undefined;
+  /** Aborted when the peer is not wanted any more before it is there. */
+  #deciding: AbortController | undefined;
+
+  #clientFull = false;
+  #peerFull = false;
+  #clientGone = false;
+  #peerGone = true;
+
+  #up = 0;
+  #down = 0;
+  /** Why this connection ends: the first reason counts, the others follow from it. */
+  #why: Fault | undefined;
+  #status: number | undefined;
+
+  constructor(id: number, socket: Socket, services: BridgeServices) {
+    this.#id = id;
+    this.#services = services;
+    this.#log = services.log;
+    this.#remoteAddress = socket.remoteAddress ?? 'unknown';
+    this.#remotePort = socket.remotePort ?? 0;
+    this.#connection = new Connection(this, services.limits);
+    this.#client = new StreamTransport(socket, services.limits);
+    this.#clientClock = new ClientClock(services.keepalive, services.limits);
+    this.#client.start(new ClientSide(this));
+  }
+
+  /** The daemon stops: no answer, or 503, or 1001 behind what is queued. */
+  stop(): void {
+    this.#closeWith(new Fault('stopping'));
+  }
+
+  /** At once. */
+  cut(): void {
+    this.#client.destroy();
+    this.#peer?.destroy();
+  }
+
+  /** Looks at all deadlines. `now` is in ms of a monotonic clock. */
+  tick(now: number): void {
+    this.#client.tick(now);
+    this.#peer?.tick(now);
+    const verdict = this.#clientClock.tick(now, this.#connection.state, this.#client, this.#peerFull);
+    if (verdict === 'ping') {
+      this.#connection.ping();
+      this.#clientClock.pinged(this.#client.written);
+    } else if (verdict === 'head-timeout') {
+      this.#connection.fail(new Fault(verdict));
+    } else if (verdict !== undefined) {
+      this.#dropClient(new Fault(verdict));
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------ from the engine
+
+  write(bytes: Uint8Array, more?: Uint8Array): boolean {
+    const free = more === undefined ? this.#client.write(bytes) : this.#client.writeBoth(bytes, more);
+    if (!free && !this.#clientFull) {
+      this.#clientFull = true;
+      this.#peer?.pause();
+    }
+    return free;
+  }
+
+  onRequest(request: OpeningRequest): void {
+    this.#target = request.target;
+    void this.#connectPeer(request);
+  }
+
+  onPayload(payload: Uint8Array, opcode: DataOpcode): void {
+    this.#up += payload.length;
+    this.#log.trace?.('to-peer', { id: this.#id, bytes: payload.length });
+    if (!this.#peer!.write(payload, opcode)) {
+      this.#peerFull = true;
+      this.#client.pause();
+    }
+  }
+
+  onClosed(ending: Ending): void {
+    if (ending.by === 'fault') this.#noteFault(ending.fault);
+    else if (ending.by === 'client') this.#why ??= new Fault('client-closed', { code: ending.status.code });
+    else if (ending.by === 'eof') this.#why ??= new Fault('client-vanished');
+    this.#deciding?.abort(this.#why);
+    // RFC 6455 §7.1.1: the server ends the TCP connection first.
+    this.#client.end();
+    this.#peer?.end();
+  }
+
+  onSegment(text: boolean, bytes: Uint8Array, start: number, end: number): void {
+    this.#down += end - start;
+    this.#log.trace?.('to-client', { id: this.#id, bytes: end - start, text });
+    this.#connection.send(text ? TEXT : BINARY, bytes, start, end);
+  }
+
+  // ------------------------------------------------------------------------------------------ from the client
+
+  clientBytes(bytes: Uint8Array): void {
+    this.#clientClock.heard();
+    if (!this.#connection.receive(bytes)) this.#client.pause();
+  }
+
+  clientEnd(): void {
+    this.#connection.receiveEnd();
+  }
+
+  clientDrain(): void {
+    this.#clientFull = false;
+    this.#connection.drained();
+    if (!this.#clientFull) this.#peer?.resume();
+  }
+
+  clientStall(): void {
+    this.#why ??= new Fault('client-stalled', { undelivered: this.#client.unsent });
+  }
+
+  clientClose(error: Error | undefined): void {
+    this.#clientGone = true;
+    if (error !== undefined) this.#why ??= new Fault('client-vanished', { message: error.message });
+    this.#connection.receiveEnd();
+    this.#finish();
+  }
+
+  // -------------------------------------------------------------------------------------------- from the peer
+
+  peerBytes(bytes: Uint8Array): void {
+    if (this.#down === 0) this.#hintAtFraming(bytes);
+    this.#cut(bytes.length, (segmenter) => segmenter.push(bytes));
+  }
+
+  peerMessage(message: Uint8Array, opcode: DataOpcode): void {
+    this.#down += message.length;
+    this.#connection.send(opcode, message, 0, message.length);
+  }
+
+  peerDrain(): void {
+    this.#peerFull = false;
+    this.#client.resume();
+  }
+
+  peerEnd(): void {
+    this.#cut(0, (segmenter) => segmenter.end());
+    this.#closeWith(new Fault('peer-closed'));
+  }
+
+  peerStall(): void {
+    this.#closeWith(new Fault('peer-stalled'));
+  }
+
+  peerClose(error: Error | undefined): void {
+    this.#peerGone = true;
+    const lost = this.#segmenter?.pending ? this.#segmenter.pending : undefined;
+    if (error !== undefined)
+      this.#closeWith(new Fault('peer-failed', { message: error.message, unframed: lost }));
+    else this.#closeWith(new Fault('peer-closed'));
+    this.#finish();
+  }
+
+  // ------------------------------------------------------------------------------------------------- the rest
+
+  async #connectPeer(request: OpeningRequest): Promise<void> {
+    const { routing, limits, resolver } = this.#services;
+    const controller = new AbortController();
+    this.#deciding = controller;
+    try {
+      const plan = await planRoute(
+        {
+          target: request.target,
+          headers: request.headers,
+          subprotocols: request.subprotocols,
+          remoteAddress: this.#remoteAddress,
+          remotePort: this.#remotePort,
+        },
+        routing,
+        controller,
+      );
+      this.#plan = plan;
+      const peer = await dial(plan.address, { ...limits, resolver }, controller.signal);
+      if (this.#connection.state === 'deciding') this.#open(peer, plan);
+      else peer.destroy();
+    } catch (error) {
+      this.#refuse(error);
+    } finally {
+      this.#deciding = undefined;
+    }
+  }
+
+  #open(peer: Transport, plan: Plan): void {
+    const { limits } = this.#services;
+    this.#peer = peer;
+    this.#peerGone = false;
+    this.#segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
+    this.#log.info?.('open', {
+      id: this.#id,
+      client: this.#clientName(),
+      target: this.#target,
+      peer: formatAddress(plan.address),
+      framing: plan.framingName,
+      subprotocol: plan.subprotocol,
+    });
+    peer.start(new PeerSide(this));
+    this.#clientClock.heard();
+    this.#connection.accept({
+      subprotocol: plan.subprotocol,
+      peer: peer.kind,
+      messageBytes: limits.messageBytes,
+    });
+    // Early frames may have paused it.
+    if (!this.#peerFull) this.#client.resume();
+  }
+
+  #refuse(error: unknown): void {
+    if (!(error instanceof Rejection)) {
+      this.#closeWith(asFault(error));
+    } else if (this.#connection.state === 'deciding') {
+      this.#why ??= new Fault(error.code);
+      this.#status = error.status;
+      this.#connection.reject(error.status, error.message, error.headers);
+    }
+  }
+
+  /** Lets the segmenter cut, and sends all that comes of it in one write. */
+  #cut(expected: number, cut: (segmenter: Segmenter) => void): void {
+    if (this.#connection.state !== 'open') return;
+    this.#connection.cork(expected + FRAME_HEADERS);
+    try {
+      cut(this.#segmenter!);
+    } catch (error) {
+      this.#closeWith(asFault(error));
+    } finally {
+      this.#connection.uncork();
+    }
+  }
+
+  /** Ends the connection from our side, with what the table in errors.ts says for the state that it is in. */
+  #closeWith(fault: Fault): void {
+    const { state } = this.#connection;
+    if (state === 'closing' || state === 'closed') return;
+    this.#noteFault(fault);
+    if (state === 'open') {
+      this.#connection.close(fault.close, fault.message);
+      this.#peer?.end();
+      // From now on all but the client's Close is thrown away, so nothing holds it back any more.
+      this.#client.resume();
+    } else {
+      this.#connection.reject(fault.status, fault.message);
+    }
+  }
+
+  #dropClient(fault: Fault): void {
+    this.#why ??= fault;
+    this.#connection.fail(fault);
+    this.#client.destroy();
+  }
+
+  #finish(): void {
+    if (!this.#clientGone || !this.#peerGone) return;
+    const why = this.#why ?? new Fault('internal');
+    const fields = {
+      id: this.#id,
+      client: this.#clientName(),
+      target: this.#target,
+      peer: this.#plan === undefined ? undefined : formatAddress(this.#plan.address),
+      ...(this.#segmenter === undefined
+        ? { status: this.#status }
+        : { up: this.#up, down: this.#down, mistyped: this.#segmenter.mistyped || undefined }),
+      ms: Math.round(performance.now() - this.#began),
+      why: why.code,
+      ...why.details,
+    };
+    this.#log.info?.(this.#segmenter === undefined ? 'refused' : 'closed', fields);
+    this.#services.onFinished(this);
+  }
+
+  /** Takes down why the connection ends, and what it answers if it is not open yet. */
+  #noteFault(fault: Fault): void {
+    this.#why ??= fault;
+    if (this.#segmenter === undefined) this.#status ??= fault.status;
+    if (fault.code !== 'internal') return;
+    const stack = fault.cause instanceof Error ? fault.cause.stack : fault.stack;
+    this.#log.error('internal', { id: this.#id, stack });
+  }
+
+  /** noVNC waits for ever if the server's greeting, which is ASCII, comes as text: it has cost people hours. */
+  #hintAtFraming(bytes: Uint8Array): void {
+    if (this.#plan!.framingName !== 'auto' || !startsWith(bytes, 'RFB ')) return;
+    this.#log.warn?.('the peer speaks VNC, whose clients need binary messages: set framing = binary', {
+      id: this.#id,
+    });
+  }
+
+  #clientName(): string {
+    return formatEndpoint(this.#remoteAddress, this.#remotePort);
+  }
+}
+
+/** Room for the headers of a few messages in one write; more of them make it grow. */
+const FRAME_HEADERS = 16;
+
+function startsWith(bytes: Uint8Array, text: string): boolean {
+  return bytes.length >= text.length && Buffer.from(text).every((byte, i) => bytes[i] === byte);
+}

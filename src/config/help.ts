@@ -1,0 +1,42 @@
+/** The text of `--help`, made from the tables that the options themselves come from. */
+import defaultBackend from '../plugins/backends/default.ts';
+import { builtIn } from '../plugins/loader.ts';
+import { CORE_OPTIONS } from './options.ts';
+
+export function helpText(): string {
+  const core = Object.values(CORE_OPTIONS).map(({ flags, placeholder, description, default: value }) =>
+    row(`${flags.join(', ')} ${placeholder}`, `${description} (${value})`),
+  );
+  const backend = Object.entries(defaultBackend.options).map(([name, option]) =>
+    row(
+      `-c ${name}=…`,
+      'default' in option ? `${option.description} (${option.default})` : option.description,
+    ),
+  );
+  return `websocksy bridges WebSocket clients to ordinary sockets.
+
+usage: websocksy [OPTION VALUE]…
+       websocksy FILE
+
+options (and their defaults):
+${core.join('\n')}
+${row('-c, --backend-option KEY=VALUE', 'an option of the backend chosen so far; may be repeated')}
+${row('--config FILE', 'a configuration file; what stands on the command line wins')}
+${row('--check', 'judge the configuration, say what is wrong, and exit')}
+${row('--demo', 'bridge to an echo inside the daemon unless told otherwise, and say how to try it')}
+${row('-h, --help', 'this text')}
+${row('-V, --version', 'the version')}
+
+options of the default backend:
+${backend.join('\n')}
+
+backends: ${builtIn('backend').join(', ')}
+framings: ${builtIn('framing').join(', ')}
+
+exit status: 0 after a stop that was asked for, 1 if it could not start or failed, 2 for a wrong configuration
+`;
+}
+
+function row(left: string, right: string): string {
+  return `  ${left.padEnd(32)} ${right}`;
+}

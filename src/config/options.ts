@@ -1,0 +1,107 @@
+/**
+ * The daemon's own options: one table for the command line, the file, the checks, `--help` and the documentation.
+ */
+import { LOG_LEVELS, type LogLevel } from '../observability/logger.ts';
+import { quote } from './settings.ts';
+
+/** The values, as they are used. */
+export interface CoreOptions {
+  port: number;
+  listen: string;
+  /** In seconds. */
+  ping: number;
+  backend: string;
+  'log-level': LogLevel;
+  /** In seconds. */
+  'drain-wait': number;
+  /** In seconds. */
+  drain: number;
+}
+
+export interface OptionSpec<T> {
+  /** On the command line, the usual one last. */
+  readonly flags: readonly string[];
+  readonly placeholder: string;
+  readonly default: T;
+  readonly description: string;
+  /** Throws an Error that says what was expected. */
+  readonly parse: (text: string) => T;
+}
+
+export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreOptions[K]> } = {
+  port: {
+    flags: ['-p', '--port'],
+    placeholder: 'PORT',
+    default: 8001,
+    description: 'port to listen on; 0: the system chooses one',
+    parse: (text) => parseNumber(text, 0, 65535),
+  },
+  listen: {
+    flags: ['-l', '--listen'],
+    placeholder: 'HOST',
+    default: '::',
+    description: 'address to listen on; ::, all of IPv6 and IPv4',
+    parse: parseHost,
+  },
+  ping: {
+    flags: ['-k', '--keepalive'],
+    placeholder: 'SECONDS',
+    default: 30,
+    description: 'silence before a client is sent a Ping, and again before it is dropped; 0: never',
+    parse: (text) => parseNumber(text, 0, 86_400),
+  },
+  backend: {
+    flags: ['-b', '--backend'],
+    placeholder: 'BACKEND',
+    default: 'default',
+    description: 'what chooses the peer: a built-in name, or the path of a plugin',
+    parse: parseNonEmpty,
+  },
+  'log-level': {
+    flags: ['--log-level'],
+    placeholder: 'LEVEL',
+    default: 'info',
+    description: LOG_LEVELS.join(', '),
+    parse: parseLogLevel,
+  },
+  'drain-wait': {
+    flags: ['--drain-wait'],
+    placeholder: 'SECONDS',
+    default: 0,
+    description: 'after SIGTERM: how long connections may go on before they are told to close',
+    parse: (text) => parseNumber(text, 0, 86_400),
+  },
+  drain: {
+    flags: ['--drain'],
+    placeholder: 'SECONDS',
+    default: 10,
+    description: 'after that: how long they have to flush and close before they are cut',
+    parse: (text) => parseNumber(text, 0, 86_400),
+  },
+};
+
+function parseNumber(text: string, minimum: number, maximum: number): number {
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= minimum && value <= maximum)) {
+    throw new Error(`expected a number from ${minimum} to ${maximum}, not ${quote(text)}`);
+  }
+  return value;
+}
+
+function parseHost(text: string): string {
+  const host = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
+  if (!/^[A-Za-z0-9._:%-]+$/.test(host))
+    throw new Error(`expected an IP address or a host name, not ${quote(text)}`);
+  return host;
+}
+
+function parseNonEmpty(text: string): string {
+  if (text === '') throw new Error('expected a name, not an empty value');
+  return text;
+}
+
+function parseLogLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === text);
+  if (level === undefined) throw new Error(`expected one of ${LOG_LEVELS.join(', ')}, not ${quote(text)}`);
+  return level;
+}

@@ -1,0 +1,168 @@
+/**
+ * Listens, makes a bridge of each connection, looks after their deadlines, and stops in order.
+ *
+ * What it does not do: read a configuration (config/), handle signals or end the process (bin/).
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { Bridge, type BridgeServices } from './bridge.ts';
+import { messageOf } from './errors.ts';
+import { type Limits, TICK } from './limits.ts';
+import type { Logger } from './observability/logger.ts';
+import type { Backend } from './plugins/api.ts';
+import type { Framings } from './plugins/loader.ts';
+import { formatEndpoint } from './transports/address.ts';
+import { createResolver, type Resolver } from './transports/resolve.ts';
+import { HIGH_WATER, STREAM_OPTIONS } from './transports/stream.ts';
+
+export interface DaemonOptions {
+  /** An IPv4 or IPv6 address or a name. `::` takes IPv4 as well. */
+  readonly host: string;
+  /** 0: the system chooses one. */
+  readonly port: number;
+  readonly backend: Backend;
+  readonly framings: Framings;
+  /** In ms. 0: off. */
+  readonly keepalive: number;
+  readonly limits: Limits;
+  readonly log: Logger;
+  /** Look-up of peer names; the system's unless given. */
+  readonly resolver?: Resolver;
+}
+
+/** Node passes the connections that wait to be accepted to the kernel, which cuts the number at its own limit. */
+const BACKLOG = 4096;
+
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #log: Logger;
+  readonly #services: BridgeServices;
+  readonly #bridges = new Set<Bridge>();
+  readonly #server: Server;
+  #host: string;
+  #port: number;
+  #lastId = 0;
+  #ticker: NodeJS.Timeout | undefined;
+  /** Called when the last connection has ended, while the daemon stops. */
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#host = options.host;
+    this.#port = options.port;
+    this.#services = {
+      routing: {
+        backend: options.backend,
+        framings: options.framings,
+        queryTimeout: options.limits.queryTimeout,
+      },
+      resolver: options.resolver ?? createResolver(),
+      limits: options.limits,
+      keepalive: options.keepalive,
+      log: options.log,
+      onFinished: (bridge) => this.#remove(bridge),
+    };
+    this.#server = createServer({ ...STREAM_OPTIONS, highWaterMark: HIGH_WATER, noDelay: true }, (socket) =>
+      this.#accept(socket),
+    );
+  }
+
+  /** Where it listens, as `host:port`; the port is the real one once `start` has resolved. */
+  get endpoint(): string {
+    return formatEndpoint(this.#host, this.#port);
+  }
+
+  get host(): string {
+    return this.#host;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Connections that are not over, those included that wait for one side's end. */
+  get connections(): number {
+    return this.#bridges.size;
+  }
+
+  /** Begins to listen. Rejects with the system's error if it cannot. */
+  async start(): Promise<void> {
+    try {
+      await this.#listen(this.#host);
+    } catch (error) {
+      // A kernel without IPv6, as in some containers: `::` is meant as "everywhere".
+      if (this.#host !== '::' || (error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error;
+      this.#host = '0.0.0.0';
+      await this.#listen(this.#host);
+    }
+    const address = this.#server.address();
+    if (typeof address === 'object' && address !== null) this.#port = address.port;
+    this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
+    this.#ticker = setInterval(() => this.#tick(), TICK);
+    this.#log.info?.(`listening on ws://${this.endpoint}`);
+  }
+
+  /**
+   * Stops in order: no new connections, time for those there are to end by themselves, then Close 1001 behind what is
+   * queued, and time to flush and answer.
+   *
+   * @returns how many connections had to be cut
+   */
+  async stop(): Promise<number> {
+    const { drainWait, drainTimeout } = this.#options.limits;
+    this.#server.close();
+    this.#log.info?.('stopping', { connections: this.#bridges.size });
+    if (drainWait > 0) await this.#empty(drainWait);
+    for (const bridge of [...this.#bridges]) bridge.stop();
+    await this.#empty(drainTimeout);
+    const cut = this.#bridges.size;
+    if (cut > 0) this.#log.warn?.('cut', { connections: cut });
+    for (const bridge of [...this.#bridges]) bridge.cut();
+    await this.#empty(drainTimeout);
+    clearInterval(this.#ticker);
+    try {
+      await this.#options.backend.close?.();
+    } catch (error) {
+      this.#log.error('backend did not close', { message: messageOf(error) });
+    }
+    this.#log.info?.('stopped');
+    return cut;
+  }
+
+  #listen(host: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port: this.#port, backlog: BACKLOG }, () => {
+        this.#server.removeListener('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  #accept(socket: Socket): void {
+    this.#lastId += 1;
+    this.#bridges.add(new Bridge(this.#lastId, socket, this.#services));
+  }
+
+  #remove(bridge: Bridge): void {
+    this.#bridges.delete(bridge);
+    if (this.#bridges.size === 0) this.#onEmpty?.();
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const bridge of this.#bridges) bridge.tick(now);
+  }
+
+  /** Resolves when there is no connection any more, or after so many ms. */
+  #empty(wait: number): Promise<void> {
+    if (this.#bridges.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, wait);
+      this.#onEmpty = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

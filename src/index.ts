@@ -1,0 +1,66 @@
+/**
+ * websocksy as a library: the daemon inside a program of one's own.
+ *
+ *     import { start } from 'websocksy';
+ *     const daemon = await start({ port: 8001, backendOptions: { host: 'tcp://localhost:5900', framing: 'binary' } });
+ *     await daemon.stop();
+ *
+ * Plugin authors import `websocksy/plugin`.
+ */
+import { loadConfig } from './config/config.ts';
+import type { Setting } from './config/settings.ts';
+import { Daemon } from './daemon.ts';
+import type { Limits } from './limits.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
+
+export { ConfigError } from './config/settings.ts';
+export { Daemon } from './daemon.ts';
+export { FAULTS, type FaultCode } from './errors.ts';
+export { DEFAULT_LIMITS, type Limits } from './limits.ts';
+export { createLogger, type Logger, type LogLevel } from './observability/logger.ts';
+
+export interface StartOptions {
+  /** @default 8001; 0: the system chooses one */
+  readonly port?: number;
+  /** An address or a name. @default '::', all of IPv6 and IPv4 */
+  readonly listen?: string;
+  /** Seconds without a byte from a client before it is sent a Ping, and again before it is dropped. 0: never. @default 30 */
+  readonly ping?: number;
+  /** A built-in backend's name or the path of a plugin, from the working directory. @default 'default' */
+  readonly backend?: string;
+  /** What `-c` takes on the command line; a list for an option that may be repeated. */
+  readonly backendOptions?: Readonly<Record<string, string | readonly string[]>>;
+  /** Bounds other than the defaults. */
+  readonly limits?: Partial<Limits>;
+  /** Where log lines go. @default nowhere */
+  readonly log?: Logger;
+}
+
+/**
+ * Starts a daemon and resolves when it listens.
+ *
+ * @throws ConfigError if an option is wrong; the system's error if it cannot listen
+ */
+export async function start(options: StartOptions = {}): Promise<Daemon> {
+  const { limits, log = createLogger('error', () => {}) } = options;
+  const config = await loadConfig(toSettings(options));
+  const daemon = new Daemon({ ...config, limits: { ...config.limits, ...limits }, log });
+  await daemon.start();
+  return daemon;
+}
+
+function toSettings({ backend, backendOptions = {}, port, listen, ping }: StartOptions): Setting[] {
+  const settings: Setting[] = [];
+  const add = (section: Setting['section'], name: string, value: string | number | undefined) => {
+    if (value !== undefined)
+      settings.push({ section, name, value: String(value), origin: name, base: process.cwd() });
+  };
+  add('core', 'port', port);
+  add('core', 'listen', listen);
+  add('core', 'ping', ping);
+  add('core', 'backend', backend);
+  for (const [name, values] of Object.entries(backendOptions)) {
+    for (const value of typeof values === 'string' ? [values] : values) add('backend', name, value);
+  }
+  return settings;
+}

@@ -1,0 +1,65 @@
+/**
+ * Frames on their way out, header and payload side by side, so that all that one read brings about leaves in one write.
+ *
+ * Payloads are copied behind their headers: a single write of one buffer costs the kernel and Node less than a
+ * gathered write of two, as long as the copy stays in the cache. Larger ones are passed on where they lie.
+ */
+import { headerLength, MAX_HEADER, writeHeader } from './frame-encoder.ts';
+
+/** Payloads from this size on are not copied: beyond it the copy costs more than a second buffer in the write. */
+const BY_REFERENCE = 128 * 1024;
+
+export class FrameBatch {
+  #bytes: Uint8Array = NOTHING;
+  #end = 0;
+  readonly #write: (bytes: Uint8Array, more?: Uint8Array) => void;
+
+  /** @param write takes what is ready, as one write: one buffer, or a buffer and the large payload that follows it */
+  constructor(write: (bytes: Uint8Array, more?: Uint8Array) => void) {
+    this.#write = write;
+  }
+
+  /**
+   * Adds a whole message or control frame. The payload may be sent from where it lies: it must not change any more.
+   *
+   * @param expected how many bytes the rest of the batch will about have: the size of the first allocation
+   */
+  add(opcode: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
+    const length = end - start;
+    const copied = length < BY_REFERENCE;
+    this.#reserve(copied ? headerLength(length) + length : MAX_HEADER, expected);
+    this.#end = writeHeader(this.#bytes, this.#end, opcode, length);
+    if (copied) {
+      this.#bytes.set(
+        start === 0 && end === payload.length ? payload : payload.subarray(start, end),
+        this.#end,
+      );
+      this.#end += length;
+    } else {
+      this.#give(payload.subarray(start, end));
+    }
+  }
+
+  /** Writes what has been added since the last flush. */
+  flush(): void {
+    if (this.#end > 0) this.#give();
+  }
+
+  #give(more?: Uint8Array): void {
+    const bytes = this.#end === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#end);
+    // The bytes now belong to whoever writes them.
+    this.#bytes = NOTHING;
+    this.#end = 0;
+    this.#write(bytes, more);
+  }
+
+  #reserve(length: number, expected: number): void {
+    const needed = this.#end + length;
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.#bytes.length, expected));
+    grown.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = grown;
+  }
+}
+
+const NOTHING: Uint8Array = new Uint8Array(0);

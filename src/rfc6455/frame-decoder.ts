@@ -1,0 +1,207 @@
+/**
+ * Decodes the frames of a client (RFC 6455 §5), whatever the cuts of the reads.
+ *
+ * Headers are walked as a state machine and judged byte by byte, so that a broken rule is found as soon as it can be
+ * and before anything is allocated for it. The payload of data frames is unmasked where it lies and handed on in
+ * pieces, one per chunk; control frames are handed on whole. A broken rule is thrown as a Fault; after that, and after
+ * `stop`, nothing more is decoded.
+ *
+ * Cost: no allocation per data frame. It knows nothing of text, of messages as a whole or of answers; connection.ts does.
+ */
+import { Fault } from '../errors.ts';
+import { unmask } from './mask.ts';
+import { CONTINUATION, type ControlOpcode, type DataOpcode, isControl, isReserved } from './opcodes.ts';
+
+export interface FrameSink {
+  /**
+   * A piece of a message: `bytes[start, end)`, unmasked, in the chunk that was given to `decode`. May be empty.
+   * `opcode` is the message's; `ends` is true with the message's last piece.
+   */
+  onPayload(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void;
+  /** A whole control frame. The payload is a copy. */
+  onControl(opcode: ControlOpcode, payload: Uint8Array): void;
+}
+
+/** §5.5. */
+const MAX_CONTROL = 125;
+/** Two bytes, eight of length, four of key. */
+const MAX_HEADER = 14;
+
+export class FrameDecoder {
+  readonly #sink: FrameSink;
+  /** Largest message to be taken, judged from the frame headers. */
+  #maxMessage = Number.POSITIVE_INFINITY;
+  #stopped = false;
+
+  /** A header that is split over chunks is gathered here. */
+  readonly #header = new Uint8Array(MAX_HEADER);
+  #headerLength = 0;
+
+  // The frame under way.
+  #fin = false;
+  #opcode = 0;
+  readonly #key = new Uint8Array(4);
+  #phase = 0;
+  #remaining = 0;
+  #inPayload = false;
+  #control: Uint8Array | undefined;
+
+  // The message under way: its opcode (0: none) and the length of its frames so far.
+  #message = 0;
+  #messageLength = 0;
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink;
+  }
+
+  /** From now on a message of more bytes than this is a Fault `message-too-large`. */
+  limitMessages(bytes: number): void {
+    this.#maxMessage = bytes;
+  }
+
+  /** Decodes nothing more: a Close came, or the connection failed. Has effect at once, also from within a callback. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Takes the next chunk, which it unmasks in place. Throws a Fault for a frame that breaks RFC 6455. */
+  decode(chunk: Uint8Array): void {
+    const end = chunk.length;
+    let at = 0;
+    while (at < end && !this.#stopped) {
+      at = this.#inPayload ? this.#takePayload(chunk, at, end) : this.#takeHeader(chunk, at, end);
+    }
+  }
+
+  /** Takes as much of a header as there is. Most headers lie whole in the chunk and are read where they lie. */
+  #takeHeader(chunk: Uint8Array, at: number, end: number): number {
+    if (this.#headerLength === 0 && end - at >= MAX_HEADER) {
+      this.#judgeFirst(chunk[at]!);
+      this.#judgeSecond(chunk[at + 1]!);
+      const lengthEnd = at + 2 + extendedLength(chunk[at + 1]!);
+      this.#judgeLength(chunk, at + 1);
+      this.#setKey(chunk, lengthEnd);
+      this.#beginPayload(chunk, lengthEnd + 4);
+      return lengthEnd + 4;
+    }
+    const header = this.#header;
+    const byte = chunk[at]!;
+    header[this.#headerLength] = byte;
+    this.#headerLength += 1;
+    const length = this.#headerLength;
+    if (length === 1) this.#judgeFirst(byte);
+    if (length === 2) this.#judgeSecond(byte);
+    if (length >= 2) {
+      const lengthEnd = 2 + extendedLength(header[1]!);
+      if (length === lengthEnd) this.#judgeLength(header, 1);
+      if (length === lengthEnd + 4) {
+        this.#setKey(header, lengthEnd);
+        this.#headerLength = 0;
+        this.#beginPayload(chunk, at + 1);
+      }
+    }
+    return at + 1;
+  }
+
+  #judgeFirst(byte: number): void {
+    // §5.2: RSV1–3 must be 0 unless an extension has given them a meaning; none is negotiated.
+    if ((byte & 0x70) !== 0) throw new Fault('rsv-set', { rsv: (byte & 0x70) >> 4 });
+    const opcode = byte & 0x0f;
+    // §5.2: an unknown opcode fails the connection.
+    if (isReserved(opcode)) throw new Fault('opcode-reserved', { opcode });
+    this.#fin = (byte & 0x80) !== 0;
+    this.#opcode = opcode;
+    if (isControl(opcode)) {
+      // §5.5: control frames must not be fragmented.
+      if (!this.#fin) throw new Fault('control-fragmented', { opcode });
+    } else if (opcode === CONTINUATION) {
+      // §5.4: a continuation continues something.
+      if (this.#message === 0) throw new Fault('continuation-unexpected');
+    } else {
+      // §5.4: the fragments of one message must not be interleaved with those of another.
+      if (this.#message !== 0) throw new Fault('message-interrupted', { opcode });
+      this.#message = opcode;
+      this.#messageLength = 0;
+    }
+  }
+
+  #judgeSecond(byte: number): void {
+    // §5.1: a client masks every frame.
+    if ((byte & 0x80) === 0) throw new Fault('mask-missing');
+    // §5.5: at most 125 bytes.
+    if (isControl(this.#opcode) && (byte & 0x7f) > MAX_CONTROL) throw new Fault('control-too-long');
+  }
+
+  /** Reads the payload length; `at` is where the header's second byte stands. */
+  #judgeLength(header: Uint8Array, at: number): void {
+    const short = header[at]! & 0x7f;
+    let length = short;
+    if (short === 126) {
+      length = (header[at + 1]! << 8) | header[at + 2]!;
+      // §5.2: the minimal number of bytes must be used.
+      if (length < 126) throw new Fault('length-not-minimal', { length });
+    } else if (short === 127) {
+      const high = uint32(header, at + 1);
+      // §5.2: the most significant bit must be 0.
+      if (high >= 0x8000_0000) throw new Fault('length-invalid');
+      // From 2^53 on a length is no longer exact in a JavaScript number; nobody sends that much.
+      if (high >= 0x20_0000) throw new Fault('frame-too-large', { maximum: Number.MAX_SAFE_INTEGER });
+      length = high * 0x1_0000_0000 + uint32(header, at + 5);
+      if (length < 0x1_0000) throw new Fault('length-not-minimal', { length });
+    }
+    this.#remaining = length;
+    if (!isControl(this.#opcode)) {
+      this.#messageLength += length;
+      if (this.#messageLength > this.#maxMessage) {
+        throw new Fault('message-too-large', { actual: this.#messageLength, maximum: this.#maxMessage });
+      }
+    }
+  }
+
+  #setKey(header: Uint8Array, at: number): void {
+    const key = this.#key;
+    key[0] = header[at]!;
+    key[1] = header[at + 1]!;
+    key[2] = header[at + 2]!;
+    key[3] = header[at + 3]!;
+    this.#phase = 0;
+  }
+
+  #beginPayload(chunk: Uint8Array, at: number): void {
+    this.#control = isControl(this.#opcode) ? new Uint8Array(this.#remaining) : undefined;
+    this.#inPayload = true;
+    // An empty payload is complete with its header, even at the end of the chunk.
+    if (this.#remaining === 0) this.#takePayload(chunk, at, at);
+  }
+
+  #takePayload(chunk: Uint8Array, at: number, end: number): number {
+    const to = end - at < this.#remaining ? end : at + this.#remaining;
+    this.#phase = unmask(chunk, at, to, this.#key, this.#phase);
+    const control = this.#control;
+    if (control !== undefined) {
+      control.set(chunk.subarray(at, to), control.length - this.#remaining);
+    }
+    this.#remaining -= to - at;
+    const frameEnds = this.#remaining === 0;
+    if (frameEnds) this.#inPayload = false;
+    if (control === undefined) {
+      const opcode = this.#message as DataOpcode;
+      const ends = frameEnds && this.#fin;
+      if (ends) this.#message = 0;
+      this.#sink.onPayload(opcode, chunk, at, to, ends);
+    } else if (frameEnds) {
+      this.#sink.onControl(this.#opcode as ControlOpcode, control);
+    }
+    return to;
+  }
+}
+
+/** How many bytes of length follow a header's second byte. */
+function extendedLength(second: number): number {
+  const short = second & 0x7f;
+  return short === 126 ? 2 : short === 127 ? 8 : 0;
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+}

@@ -1,0 +1,120 @@
+/**
+ * Cuts what a stream peer sends into messages, as the connection's framing says, and keeps what is not yet a message.
+ *
+ * While nothing is left over, the framing looks at the read itself and its messages are sent from there. Otherwise the
+ * left-over bytes and the read are joined in a buffer that is given up as soon as a message was sent from it, since a
+ * large message may still be on its way out of it: nothing that was sent is ever written to again.
+ *
+ * Each byte is joined a constant number of times, and the framing is told how far it has looked, so that a message that
+ * dribbles in costs time linear in its length.
+ */
+import { isUtf8 } from 'node:buffer';
+import { Fault, messageOf } from './errors.ts';
+import { GrowingBuffer } from './growing-buffer.ts';
+import type { Framing } from './plugins/api.ts';
+
+export interface SegmentSink {
+  /** A message: `bytes[start, end)`, which will not change any more. */
+  onSegment(text: boolean, bytes: Uint8Array, start: number, end: number): void;
+}
+
+export class Segmenter {
+  readonly #framing: Framing;
+  readonly #sink: SegmentSink;
+  readonly #maximum: number;
+  readonly #pending = new GrowingBuffer();
+  /** How many of the pending bytes the framing has seen. */
+  #scanned = 0;
+  /** Messages that the framing called text and that were not. */
+  #mistyped = 0;
+
+  /** @param maximum most bytes that may wait for the end of a message */
+  constructor(framing: Framing, sink: SegmentSink, maximum: number) {
+    this.#framing = framing;
+    this.#sink = sink;
+    this.#maximum = maximum;
+  }
+
+  /** Bytes that wait for the rest of their message. */
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  /** Messages that went out as binary although the framing called them text. */
+  get mistyped(): number {
+    return this.#mistyped;
+  }
+
+  /** Takes a read, which must not change any more. Throws a Fault `framing-failed` or `segment-too-large`. */
+  push(bytes: Uint8Array): void {
+    const pending = this.#pending;
+    if (pending.length === 0) {
+      const left = this.#cut(bytes, 0, bytes.length, false);
+      if (left < bytes.length) pending.append(bytes, left, bytes.length);
+    } else {
+      pending.append(bytes, 0, bytes.length);
+      const joined = pending.bytes;
+      const end = pending.length;
+      const left = this.#cut(joined, 0, end, false);
+      if (left > 0) {
+        pending.take();
+        pending.append(joined, left, end);
+      }
+    }
+    this.#scanned = pending.length;
+    if (pending.length > this.#maximum) {
+      throw new Fault('segment-too-large', { actual: pending.length, maximum: this.#maximum });
+    }
+  }
+
+  /** The peer is done: what is left goes out, in the messages that the framing still finds and one for the rest. */
+  end(): void {
+    const bytes = this.#pending.take();
+    const left = this.#cut(bytes, 0, bytes.length, true);
+    if (left < bytes.length) this.#sink.onSegment(false, bytes, left, bytes.length);
+  }
+
+  /** Sends every whole message in `bytes[start, end)`, and returns where the rest begins. */
+  #cut(bytes: Uint8Array, start: number, end: number, ended: boolean): number {
+    let at = start;
+    let scanned = this.#scanned;
+    this.#scanned = 0;
+    while (at < end) {
+      const length = this.#next(bytes, at, end, scanned, ended);
+      if (length === 0) break;
+      this.#send(bytes, at, at + length);
+      at += length;
+      scanned = 0;
+    }
+    return at;
+  }
+
+  #next(bytes: Uint8Array, start: number, end: number, scanned: number, ended: boolean): number {
+    let length: number;
+    try {
+      length = this.#framing.next(bytes, start, end, scanned, ended);
+    } catch (error) {
+      throw new Fault('framing-failed', { message: messageOf(error) }, error);
+    }
+    if (!Number.isInteger(length) || length < 0 || length > end - start) {
+      throw new Fault('framing-failed', {
+        message: `next answered ${String(length)} for ${end - start} bytes`,
+      });
+    }
+    if (length > this.#maximum)
+      throw new Fault('segment-too-large', { actual: length, maximum: this.#maximum });
+    return length;
+  }
+
+  #send(bytes: Uint8Array, start: number, end: number): void {
+    const { type } = this.#framing;
+    if (type === 'discard') return;
+    let text = false;
+    if (type !== 'binary') {
+      // RFC 6455 §5.6: what goes out as text must be UTF-8.
+      text = isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+      if (!text && type === 'text') this.#mistyped += 1;
+    }
+    this.#sink.onSegment(text, bytes, start, end);
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * A connected stream socket, the client's as well as a peer's.
+ *
+ * Promises that an orderly end loses nothing: what was written goes out before the FIN, and until the other side has
+ * ended too its bytes are read and thrown away, since closing a socket with unread bytes resets it and takes from the
+ * other side what it has not read yet. Both waits have an end: a write that makes no progress is a stall, a side that
+ * does not answer our FIN is cut after the close timeout.
+ */
+import type { Socket } from 'node:net';
+import type { Transport, TransportHandler } from './transport.ts';
+
+export interface StreamTimeouts {
+  /** Time that the other side may take to answer our FIN, in ms. */
+  readonly closeTimeout: number;
+  /** Time that a write may stay without progress, in ms. 0: no limit. */
+  readonly stallTimeout: number;
+}
+
+/**
+ * Bytes that may wait in Node for the kernel before the other side of the bridge is held back: two reads of Node's, so
+ * that one can be written while the next is read.
+ */
+export const HIGH_WATER = 128 * 1024;
+
+/** What a socket has to be made with, to be wrapped here: an end of one direction is passed on, not answered by itself. */
+export const STREAM_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: HIGH_WATER } as const;
+
+export class StreamTransport implements Transport {
+  readonly kind = 'stream';
+  readonly #socket: Socket;
+  readonly #timeouts: StreamTimeouts;
+  #handler: TransportHandler | undefined;
+  #written = 0;
+  #ending = false;
+  #closed = false;
+  #error: Error | undefined;
+  /** For `tick`: how far the writes were when it last looked, and since when they have been there. */
+  #progress = 0;
+  #progressAt: number | undefined;
+
+  /** @param socket connected, made with `STREAM_OPTIONS` */
+  constructor(socket: Socket, timeouts: StreamTimeouts) {
+    this.#socket = socket;
+    this.#timeouts = timeouts;
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('close', () => {
+      this.#closed = true;
+      this.#handler?.onClose(this.#error);
+    });
+  }
+
+  start(handler: TransportHandler): void {
+    this.#handler = handler;
+    if (this.#closed) {
+      // It broke between the connect and now.
+      queueMicrotask(() => handler.onClose(this.#error));
+      return;
+    }
+    const socket = this.#socket;
+    socket.on('drain', () => handler.onDrain());
+    socket.on('end', () => {
+      if (!this.#ending) handler.onEnd();
+    });
+    socket.on('data', (bytes: Buffer) => {
+      if (!this.#ending) handler.onBytes(bytes);
+    });
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#ending || this.#closed) return true;
+    this.#written += bytes.length;
+    this.#socket.write(bytes);
+    // Not the result of `write`: that says false for a large buffer even if the kernel took all of it at once.
+    return this.#socket.writableLength < HIGH_WATER;
+  }
+
+  /** Both buffers in one system call. */
+  writeBoth(bytes: Uint8Array, more: Uint8Array): boolean {
+    this.#socket.cork();
+    this.write(bytes);
+    this.write(more);
+    this.#socket.uncork();
+    return this.#socket.writableLength < HIGH_WATER;
+  }
+
+  pause(): void {
+    if (!this.#ending) this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#ending || this.#closed) return;
+    this.#ending = true;
+    this.#progressAt = undefined;
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#ending = true;
+    this.#socket.destroy();
+  }
+
+  /** Bytes written so far, those included that still wait. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Bytes that Node has not yet been able to hand to the kernel. */
+  get unsent(): number {
+    return this.#closed ? 0 : this.#socket.writableLength;
+  }
+
+  tick(now: number): void {
+    if (this.#closed) return;
+    const unsent = this.unsent;
+    const progress = this.#written - unsent - kernelQueue(this.#socket);
+    const idle = unsent === 0 && !this.#ending;
+    if (idle || this.#progressAt === undefined || progress !== this.#progress) {
+      this.#progress = progress;
+      this.#progressAt = now;
+      return;
+    }
+    const waited = now - this.#progressAt;
+    const { closeTimeout, stallTimeout } = this.#timeouts;
+    if (unsent === 0) {
+      if (waited >= closeTimeout) this.destroy();
+    } else if (stallTimeout > 0 && waited >= stallTimeout) {
+      this.#handler?.onStall();
+      this.destroy();
+    }
+  }
+}
+
+/**
+ * What is left of the write under way. Node counts a write as pending until all of it is out; only libuv knows of the
+ * parts that the kernel has taken, and a large message to a slow reader makes progress in nothing but parts. The
+ * property is Node's own, not public: where it is missing, progress shows once per write.
+ */
+function kernelQueue(socket: Socket): number {
+  const handle = (socket as Socket & { _handle?: { writeQueueSize?: number } | null })._handle;
+  return handle?.writeQueueSize ?? 0;
+}

@@ -1,0 +1,41 @@
+/** The contracts between the bridge and whatever carries bytes to and from one endpoint. */
+
+/** RFC 6455 §5.2: 1 is text, 2 is binary. The same numbers as the engine's, which this side does not import. */
+export type DataOpcode = 1 | 2;
+
+export interface Transport {
+  /** A stream has no boundaries; a message transport keeps each write whole. */
+  readonly kind: 'stream' | 'message';
+  /** Begins to deliver to the handler. What has arrived before is not lost. */
+  start(handler: TransportHandler): void;
+  /**
+   * Takes bytes, or one message. They may be sent later: they must not change any more.
+   *
+   * @returns false: it took these, but wants no more until `onDrain`
+   */
+  write(bytes: Uint8Array, opcode: DataOpcode): boolean;
+  /** Stops delivering what arrives; the endpoint then feels backpressure. */
+  pause(): void;
+  resume(): void;
+  /** Orderly: what was written still goes out, then the end. What arrives from now on is thrown away. */
+  end(): void;
+  /** At once. `onClose` follows. */
+  destroy(): void;
+  /** Called by the owner every now and then, in ms of a monotonic clock: the transport's own deadlines. */
+  tick(now: number): void;
+}
+
+export interface TransportHandler {
+  /** Bytes of a stream. They are the handler's own. */
+  onBytes(bytes: Uint8Array): void;
+  /** A whole message. */
+  onMessage(message: Uint8Array, opcode: DataOpcode): void;
+  /** Takes bytes again after `write` returned false. */
+  onDrain(): void;
+  /** The endpoint is done sending, in order. */
+  onEnd(): void;
+  /** Written bytes have not moved for the stall timeout. The transport destroys itself after this call. */
+  onStall(): void;
+  /** Gone, both ways. With the error if it was not orderly. Comes once, last. */
+  onClose(error: Error | undefined): void;
+}

@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+/** The fast suite: everything but what needs a server from a package (see vitest.e2e.config.ts). */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/e2e/**'],
+    testTimeout: 20_000,
+  },
+});
