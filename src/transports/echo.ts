@@ -3,6 +3,7 @@ import type { DataOpcode, Transport, TransportHandler } from './transport.ts';
 
 export class EchoTransport implements Transport {
   readonly kind = 'message';
+  readonly undelivered = 0;
   #handler: TransportHandler | undefined;
   #paused = false;
   #ended = false;

@@ -34,6 +34,7 @@ export class StreamTransport implements Transport {
   #ending = false;
   #closed = false;
   #error: Error | undefined;
+  #undelivered = 0;
   /** For `tick`: how far the writes were when it last looked, and since when they have been there. */
   #progress = 0;
   #progressAt: number | undefined;
@@ -44,6 +45,7 @@ export class StreamTransport implements Transport {
     this.#timeouts = timeouts;
     socket.on('error', (error) => {
       this.#error = error;
+      this.#undelivered = this.unsent;
     });
     socket.on('close', () => {
       this.#closed = true;
@@ -102,8 +104,14 @@ export class StreamTransport implements Transport {
   }
 
   destroy(): void {
+    if (this.#closed) return;
     this.#ending = true;
+    this.#undelivered = this.unsent;
     this.#socket.destroy();
+  }
+
+  get undelivered(): number {
+    return this.#undelivered;
   }
 
   /** Bytes written so far, those included that still wait. */

@@ -6,6 +6,8 @@ export type DataOpcode = 1 | 2;
 export interface Transport {
   /** A stream has no boundaries; a message transport keeps each write whole. */
   readonly kind: 'stream' | 'message';
+  /** Bytes that were written and could not be delivered, because the endpoint broke or was destroyed before. */
+  readonly undelivered: number;
   /** Begins to deliver to the handler. What has arrived before is not lost. */
   start(handler: TransportHandler): void;
   /**

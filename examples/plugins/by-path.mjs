@@ -1,0 +1,18 @@
+// A backend: each service has a path of its own. Whatever else is asked for is not served.
+const PEERS = {
+  '/redis': { peer: 'tcp://127.0.0.1:6379', framing: 'binary' },
+  '/echo': { peer: 'echo://' },
+};
+
+export default {
+  apiVersion: 1,
+  kind: 'backend',
+  name: 'by-path',
+  options: {},
+  create: () => ({
+    async query({ target, subprotocols }) {
+      const route = PEERS[target.split('?', 1)[0]];
+      return route ? { ...route, subprotocol: subprotocols[0] } : null;
+    },
+  }),
+};
