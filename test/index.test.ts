@@ -1,0 +1,113 @@
+/** The library's public surface: what a program that embeds the daemon imports. */
+import { createServer } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  ConfigError,
+  createLogger,
+  type Daemon,
+  DEFAULT_LIMITS,
+  FAULTS,
+  type StartOptions,
+  start,
+} from '../src/index.ts';
+import { until } from './support/in-process.ts';
+import { BINARY, clientClose, clientFrame, RawClient, TEXT } from './support/raw-client.ts';
+import { TcpPeer } from './support/tcp-peer.ts';
+
+async function started(options: StartOptions): Promise<Daemon> {
+  const daemon = await start({ port: 0, listen: '127.0.0.1', ...options });
+  onTestFinished(async () => {
+    await daemon.stop();
+  });
+  return daemon;
+}
+
+test('start resolves with a daemon that listens on the port that the system chose', async () => {
+  const daemon = await started({ backendOptions: { host: 'echo://' } });
+  expect(daemon.port).toBeGreaterThan(0);
+  expect(daemon.endpoint).toBe(`127.0.0.1:${daemon.port}`);
+  const client = await RawClient.open(daemon);
+  client.send(clientFrame(TEXT, 'hello'));
+  await client.expectMessage(TEXT, 'hello');
+  expect(daemon.connections).toBe(1);
+  client.send(clientClose(1000));
+  await client.expectCloseEcho(1000);
+  client.stream.end();
+});
+
+test('start passes options of the backend on', async () => {
+  const peers = await TcpPeer.listen();
+  onTestFinished(() => peers.close());
+  const daemon = await started({ backendOptions: { host: peers.address, framing: ['auto', 'binary'] } });
+  const client = await RawClient.open(daemon);
+  const peer = await peers.accept();
+  peer.write('hello');
+  await client.expectMessage(BINARY, 'hello');
+  client.stream.destroy();
+  peer.end();
+});
+
+test('start listens on all addresses by default', async () => {
+  const daemon = await start({ port: 0, backendOptions: { host: 'echo://' } });
+  onTestFinished(async () => {
+    await daemon.stop();
+  });
+  expect(['::', '0.0.0.0']).toContain(daemon.host);
+  const client = await RawClient.open({ host: '127.0.0.1', port: daemon.port });
+  client.stream.destroy();
+});
+
+test('start takes bounds and a logger', async () => {
+  const lines: string[] = [];
+  const daemon = await started({
+    backendOptions: { host: 'echo://' },
+    limits: { messageBytes: 3 },
+    log: createLogger('info', (line) => lines.push(line)),
+  });
+  expect(lines).toEqual([expect.stringContaining(`listening on ws://${daemon.endpoint}`)]);
+  const client = await RawClient.open(daemon);
+  client.send(clientFrame(TEXT, 'four'));
+  await client.expectFailed(1009);
+  client.stream.end();
+  await until('its end', () => daemon.connections === 0);
+  await daemon.stop();
+  expect(lines.join('')).toMatch(
+    / info {2}closed id=1 .*why=message-too-large .*\n.* info {2}stopping connections=0\n.* stopped\n$/s,
+  );
+});
+
+test.each<[string, StartOptions, RegExp]>([
+  ['a port', { port: 70_000 }, /^port: expected a number from 0 to 65535/],
+  ['a fraction of a port', { port: 1.5 }, /^port: /],
+  ['a keepalive', { ping: -1 }, /^ping: /],
+  ['an address', { listen: 'no such/host' }, /^listen: /],
+  ['a backend', { backend: 'defualt' }, /^backend: unknown backend "defualt"; did you mean default\?/],
+  [
+    'a backend’s option',
+    { backendOptions: { hots: 'echo://' } },
+    /^hots: unknown option .*did you mean host\?/,
+  ],
+  ['a peer', { backendOptions: { host: 'gopher://x' } }, /^host: /],
+  ['a framing', { backendOptions: { framing: 'bianry' } }, /^framing: unknown framing "bianry"/],
+  ['a plugin’s path', { backend: './no-such-backend.mjs' }, /^backend: .*could not be loaded/],
+])('start rejects with a ConfigError for %s that is wrong', async (_, options, message) => {
+  const failure = await start({ listen: '127.0.0.1', port: 0, ...options }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(failure).toBeInstanceOf(ConfigError);
+  expect((failure as ConfigError).message).toMatch(message);
+});
+
+test("start rejects with the system's error when the port is taken", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as { port: number };
+  await expect(start({ port, listen: '127.0.0.1' })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+});
+
+test('the tables of bounds and codes cannot be changed', () => {
+  expect(Object.isFrozen(DEFAULT_LIMITS)).toBe(true);
+  expect(FAULTS['peer-closed']).toMatchObject({ status: 502, close: 1000 });
+});
