@@ -6,5 +6,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/e2e/**'],
     testTimeout: 20_000,
+    // More than there are cores: many tests wait for a timeout of the daemon's, and cost nothing meanwhile.
+    maxWorkers: 4,
   },
 });

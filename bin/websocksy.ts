@@ -57,6 +57,8 @@ function readText(file: string): string {
 async function run(config: Config, demo: boolean): Promise<void> {
   const log = createLogger(config.logLevel, (line) => process.stderr.write(line));
   const daemon = new Daemon({ ...config, log });
+  // Before it listens: whoever starts it may stop it as soon as it says so.
+  stopOnSignals(daemon);
   try {
     await daemon.start();
   } catch (error) {
@@ -65,7 +67,6 @@ async function run(config: Config, demo: boolean): Promise<void> {
     return;
   }
   if (demo) process.stdout.write(hints(daemon));
-  stopOnSignals(daemon);
 }
 
 function stopOnSignals(daemon: Daemon): void {

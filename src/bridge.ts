@@ -108,7 +108,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     const verdict = this.#clientClock.tick(now, this.#connection.state, this.#client, this.#peerFull);
     if (verdict === 'ping') {
       this.#connection.ping();
-      this.#clientClock.pinged(this.#client.written);
     } else if (verdict === 'head-timeout') {
       this.#connection.fail(new Fault(verdict));
     } else if (verdict !== undefined) {

@@ -2,8 +2,8 @@
  * The waits that the daemon grants a client: for its request, for a sign of life, for its Close.
  *
  * Backpressure must never look like a dead client. Therefore the clock of keepalive stands still while we do not read
- * from the client, a Ping counts from when it has left our queue, and as long as queued bytes move towards the client it
- * is alive. The wait for its Close begins when ours has left the queue.
+ * from the client, and a Ping counts from when it has left our queue and while nothing is queued: a client that takes
+ * its bytes slowly is the stall timeout's business. The wait for its Close begins when ours has left the queue.
  *
  * It reads no clock itself: `heard` is called for each read and must cost nothing; `tick` turns it into a time.
  */
@@ -14,9 +14,8 @@ export interface ClientWaits {
   readonly closeTimeout: number;
 }
 
-/** How far the bytes for the client have come. */
+/** Bytes for the client that wait in our queue. */
 export interface ClientQueue {
-  readonly written: number;
   readonly unsent: number;
 }
 
@@ -29,10 +28,10 @@ export class ClientClock {
   #heard = true;
   /** Since when nothing has come. */
   #silentSince = 0;
-  /** `written` when the Ping had been queued; undefined: none is out. */
-  #pingEnd: number | undefined;
+  /** A Ping is out, and nothing has come since. */
+  #pinging = false;
+  /** Since when nothing of ours has been queued, the Ping included. */
   #pingLeftAt: number | undefined;
-  #sent = 0;
   #closingSince: number | undefined;
 
   /** @param keepalive ms of silence before a Ping, and again before the verdict. 0: off */
@@ -46,13 +45,11 @@ export class ClientClock {
     this.#heard = true;
   }
 
-  /** A Ping was written, and with it so many bytes in all. */
-  pinged(written: number): void {
-    this.#pingEnd = written;
-    this.#pingLeftAt = undefined;
-  }
-
-  /** @param held we do not read from the client, because its peer takes no more */
+  /**
+   * What is due at the time `now`. `ping` means that a Ping is to be sent.
+   *
+   * @param held we do not read from the client, because its peer takes no more
+   */
   tick(now: number, state: ConnectionState, queue: ClientQueue, held: boolean): ClientVerdict {
     this.#began ??= now;
     if (state === 'head') {
@@ -71,18 +68,20 @@ export class ClientClock {
   }
 
   #keepAlive(now: number, queue: ClientQueue, held: boolean): ClientVerdict {
-    const sent = queue.written - queue.unsent;
-    const alive = this.#heard || held;
-    if (alive) {
+    if (this.#heard || held) {
       this.#heard = false;
       this.#silentSince = now;
-      this.#pingEnd = undefined;
+      this.#pinging = false;
     }
-    const moved = sent !== this.#sent;
-    this.#sent = sent;
-    if (this.#pingEnd === undefined) return now - this.#silentSince >= this.#keepalive ? 'ping' : undefined;
-    if (sent < this.#pingEnd) return undefined;
-    if (this.#pingLeftAt === undefined || moved) this.#pingLeftAt = now;
-    return now - this.#pingLeftAt >= this.#keepalive ? 'client-silent' : undefined;
+    if (!this.#pinging) {
+      if (now - this.#silentSince < this.#keepalive) return undefined;
+      this.#pinging = true;
+      this.#pingLeftAt = undefined;
+      return 'ping';
+    }
+    if (queue.unsent > 0) this.#pingLeftAt = undefined;
+    else this.#pingLeftAt ??= now;
+    const waiting = this.#pingLeftAt !== undefined && now - this.#pingLeftAt >= this.#keepalive;
+    return waiting ? 'client-silent' : undefined;
   }
 }

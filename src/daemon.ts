@@ -42,6 +42,7 @@ export class Daemon {
   #port: number;
   #lastId = 0;
   #ticker: NodeJS.Timeout | undefined;
+  #stopped: Promise<number> | undefined;
   /** Called when the last connection has ended, while the daemon stops. */
   #onEmpty: (() => void) | undefined;
 
@@ -106,9 +107,14 @@ export class Daemon {
    * Stops in order: no new connections, time for those there are to end by themselves, then Close 1001 behind what is
    * queued, and time to flush and answer.
    *
-   * @returns how many connections had to be cut
+   * @returns how many connections had to be cut. Asked again, it is the same stop
    */
-  async stop(): Promise<number> {
+  stop(): Promise<number> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<number> {
     const { drainWait, drainTimeout } = this.#options.limits;
     this.#server.close();
     this.#log.info?.('stopping', { connections: this.#bridges.size });

@@ -119,5 +119,10 @@ export function asFault(thrown: unknown, code: FaultCode = 'internal'): Fault {
 
 /** The message of anything that was thrown, also of what is not an Error. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof Error) return thrown.message;
+  try {
+    return String(thrown);
+  } catch {
+    return 'something that cannot be shown was thrown';
+  }
 }

@@ -113,6 +113,7 @@ function readRefusal(refusal: Refusal): Rejection | Fault {
 
 function readRoute(route: Route, request: UpgradeRequest, framings: Framings): Plan {
   const { subprotocol, framing: framingName = 'auto', framingConfig } = route;
+  if (typeof route.peer !== 'string') throw invalid('the backend answered a route without a peer');
   if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
     throw invalid(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);
   }

@@ -325,19 +325,20 @@ describe('the peer resets', () => {
     expect(Number(fields['undelivered-up'])).toBeGreaterThan(0);
   });
 
-  test('while data waits for the client: it gets what was taken, then Close 1011', async () => {
+  // The kernel reports a reset behind data that it still holds as an end, once that data was read: 1000 by timing.
+  test('while data waits for the client: it gets what was taken, then Close 1011 or 1000', async () => {
     const { served, ...pair } = await bridge();
     const { client, peer } = pair;
     await served.fillClient(pair, FLOOD);
     peer.reset();
     client.stream.socket.resume();
     const { bytes, close } = await readUntilClose(client);
-    expect(close.code).toBe(1011);
-    client.send(clientClose(1011));
+    expect([1011, 1000]).toContain(close.code);
+    client.send(clientClose(close.code));
     await client.stream.expectEnd();
     client.stream.end();
     const { why, down } = await served.ended();
-    expect(why).toBe('peer-failed');
+    expect(why).toBe(close.code === 1011 ? 'peer-failed' : 'peer-closed');
     expectPattern(bytes, Number(down));
   });
 });

@@ -9,7 +9,14 @@ import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { messageOf } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import { API_VERSION, type BackendPlugin, type Framing, type FramingPlugin, type Plugin } from './api.ts';
+import {
+  API_VERSION,
+  type BackendPlugin,
+  type Framing,
+  type FramingPlugin,
+  type MessageType,
+  type Plugin,
+} from './api.ts';
 
 type Kind = Plugin['kind'];
 type BuiltIn = Readonly<Record<string, () => Promise<{ default: unknown }>>>;
@@ -23,6 +30,8 @@ const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
     binary: () => import('./framings/binary.ts'),
   },
 };
+
+const MESSAGE_TYPES: readonly MessageType[] = ['text', 'binary', 'auto', 'discard'];
 
 /** The names of the plugins that are built in. */
 export function builtIn(kind: Kind): string[] {
@@ -77,6 +86,9 @@ export class Framings {
     }
     if (typeof framing?.next !== 'function')
       throw new Error(`framing ${quote(name)}: it made something without "next"`);
+    if (!MESSAGE_TYPES.includes(framing.type)) {
+      throw new Error(`framing ${quote(name)}: its type must be one of ${MESSAGE_TYPES.join(', ')}`);
+    }
     return framing;
   }
 }

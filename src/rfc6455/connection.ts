@@ -192,7 +192,7 @@ export class Connection implements FrameSink {
       this.#write(refusalResponse(fault.status, fault.message, [], this.#parser?.method !== 'HEAD'));
     } else if (this.#state === 'open') {
       this.#deliverRun();
-      if (fault.close !== ABNORMAL) this.#sendClose(fault.close, fault.message);
+      if (fault.close !== ABNORMAL && !this.#hasSentClose()) this.#sendClose(fault.close, fault.message);
     }
     this.#end({ by: 'fault', fault });
   }
@@ -288,14 +288,20 @@ export class Connection implements FrameSink {
   }
 
   #receiveClose(status: CloseStatus): void {
-    if (this.#state === 'closing') {
+    // What came before the Close is delivered first; if that makes our side close, the client's Close answers ours.
+    this.#deliverRun();
+    if (this.#hasSentClose()) {
       this.#end({ by: 'server', status });
       return;
     }
-    this.#deliverRun();
     // §5.5.1: answered by a Close with the same code.
     this.#sendClose(status.code);
     this.#end({ by: 'client', status });
+  }
+
+  /** Also true in `closed`, where nothing may be sent either. A method, since delivering payload can change the state. */
+  #hasSentClose(): boolean {
+    return this.#state === 'closing' || this.#state === 'closed';
   }
 
   #sendClose(code: number, reason?: string): void {

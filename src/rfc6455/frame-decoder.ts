@@ -68,8 +68,14 @@ export class FrameDecoder {
   decode(chunk: Uint8Array): void {
     const end = chunk.length;
     let at = 0;
-    while (at < end && !this.#stopped) {
-      at = this.#inPayload ? this.#takePayload(chunk, at, end) : this.#takeHeader(chunk, at, end);
+    try {
+      while (at < end && !this.#stopped) {
+        at = this.#inPayload ? this.#takePayload(chunk, at, end) : this.#takeHeader(chunk, at, end);
+      }
+    } catch (error) {
+      // §7.1.7: once the connection has failed, nothing more of it is looked at.
+      this.#stopped = true;
+      throw error;
     }
   }
 

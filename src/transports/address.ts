@@ -46,7 +46,8 @@ export function parseAddress(text: string, ports: PortChoice = {}): PeerAddress 
   if (scheme !== 'tcp')
     throw new Error(`${quote(text)}: unknown scheme ${quote(scheme)}; use tcp:// or echo://`);
   const { host, port: given } = splitHost(text, rest);
-  const port = ports.port ?? (given === undefined ? ports.defaultPort : parsePort(given, text));
+  const written = given === undefined ? undefined : parsePort(given, text);
+  const port = ports.port ?? written ?? ports.defaultPort;
   if (port === undefined) throw new Error(`${quote(text)}: no port; write tcp://host:port`);
   return { kind: 'tcp', host, port };
 }

@@ -31,6 +31,9 @@ export class StreamTransport implements Transport {
   readonly #timeouts: StreamTimeouts;
   #handler: TransportHandler | undefined;
   #written = 0;
+  /** The other side has ended. */
+  #ended = false;
+  /** Our side has. */
   #ending = false;
   #closed = false;
   #error: Error | undefined;
@@ -47,6 +50,10 @@ export class StreamTransport implements Transport {
       this.#error = error;
       this.#undelivered = this.unsent;
     });
+    socket.on('end', () => {
+      this.#ended = true;
+      if (!this.#ending) this.#handler?.onEnd();
+    });
     socket.on('close', () => {
       this.#closed = true;
       this.#handler?.onClose(this.#error);
@@ -60,11 +67,9 @@ export class StreamTransport implements Transport {
       queueMicrotask(() => handler.onClose(this.#error));
       return;
     }
+    if (this.#ended) queueMicrotask(() => handler.onEnd());
     const socket = this.#socket;
     socket.on('drain', () => handler.onDrain());
-    socket.on('end', () => {
-      if (!this.#ending) handler.onEnd();
-    });
     socket.on('data', (bytes: Buffer) => {
       if (!this.#ending) handler.onBytes(bytes);
     });
@@ -112,11 +117,6 @@ export class StreamTransport implements Transport {
 
   get undelivered(): number {
     return this.#undelivered;
-  }
-
-  /** Bytes written so far, those included that still wait. */
-  get written(): number {
-    return this.#written;
   }
 
   /** Bytes that Node has not yet been able to hand to the kernel. */

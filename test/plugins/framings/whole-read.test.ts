@@ -1,5 +1,6 @@
 /** `auto` and `binary`: the cuts are the network's, the type is the framing's. */
 import { describe, expect, test } from 'vitest';
+import type { Framing } from '../../../src/plugins/api.ts';
 import auto from '../../../src/plugins/framings/auto.ts';
 import binary from '../../../src/plugins/framings/binary.ts';
 import { Segmenter } from '../../../src/segmenter.ts';
@@ -16,7 +17,7 @@ describe.each([
   });
 
   test('takes all that is there, wherever it lies, whether or not it is the end', () => {
-    const framing = plugin.configure(undefined)();
+    const framing: Framing = plugin.configure(undefined)();
     expect(framing.next(new Uint8Array(10), 0, 10, 0, false)).toBe(10);
     expect(framing.next(new Uint8Array(10), 3, 7, 0, true)).toBe(4);
   });
