@@ -27,7 +27,8 @@ const RULES: readonly Rule[] = [
   { from: 'src/limits.ts', to: [] },
   { from: 'src/growing-buffer.ts', to: [] },
   { from: 'src/nearest.ts', to: [] },
-  { from: 'src/observability/', to: [] },
+  { from: 'src/printable.ts', to: [] },
+  { from: 'src/observability/', to: ['src/printable.ts'] },
   // The engine: no socket, no clock.
   {
     from: 'src/rfc6455/',
@@ -58,6 +59,7 @@ const RULES: readonly Rule[] = [
       'src/nearest.ts',
       'src/observability/',
       'src/plugins/',
+      'src/printable.ts',
       'src/transports/address.ts',
     ],
   },

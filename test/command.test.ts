@@ -253,6 +253,7 @@ describe('a signal', () => {
     const { opcode, payload } = await client.readFrame();
     expect([opcode, payload.readUInt16BE()]).toEqual([CLOSE, 1001]);
     client.send(clientClose(1001));
+    client.stream.end();
     expect(await stopped).toBe(0);
   });
 
@@ -300,6 +301,7 @@ describe('a running daemon', () => {
     await expectEcho(client);
     client.send(clientClose(1000));
     expect((await client.readFrame()).opcode).toBe(CLOSE);
+    client.stream.end();
     expect(await command.stop()).toBe(0);
     expect(command.stderr).toBe('');
   });
@@ -324,7 +326,9 @@ describe('a running daemon', () => {
   test.skipIf(!hasIpv6).each(['::1', '[::1]'])('listens on %s and says so in brackets', async (host) => {
     await using command = new Command(['-l', host, '-p', '0', '-c', 'host=echo://']);
     const port = Number(await command.says(/listening on ws:\/\/\[::1\]:(\d+)\n/));
-    await expectEcho(await RawClient.open({ host: '::1', port }));
+    const client = await RawClient.open({ host: '::1', port });
+    await expectEcho(client);
+    client.stream.destroy();
     expect(await command.stop()).toBe(0);
   });
 

@@ -43,6 +43,13 @@ test('takes only the range that it was told to', () => {
   expect(contents(buffer)).toBe('01020708');
 });
 
+test('takes the beginning of a source that is longer than its own memory', () => {
+  const buffer = new GrowingBuffer();
+  buffer.append(counting(1_000), 0, 256);
+  expect(buffer.bytes).toHaveLength(256);
+  expect(contents(buffer)).toBe(hexOf(counting(1_000).subarray(0, 256)));
+});
+
 test('copies: what happens to the source afterwards does not matter', () => {
   const source = hex('0102');
   const buffer = new GrowingBuffer();

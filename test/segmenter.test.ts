@@ -211,6 +211,11 @@ describe('a framing that fails', () => {
     expect(faultOf(() => segmenter.push(bytes('abc'))).code).toBe('framing-failed');
   });
 
+  test('by a type that there is not is not taken for another type', () => {
+    const { segmenter } = make({ ...answering(3), type: 'txt' as never });
+    expect(faultOf(() => segmenter.push(bytes('abc'))).code).toBe('framing-failed');
+  });
+
   test('only at its second message has sent the first one', () => {
     let calls = 0;
     const { sink, segmenter } = make({

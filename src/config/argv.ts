@@ -67,9 +67,11 @@ export function parseArgv(argv: readonly string[], base: string): CommandLine {
       file = onlyFile(file, value('FILE'));
     } else if (!argument.startsWith('-')) {
       file = onlyFile(file, argument);
-    } else if (inline === undefined && flag === '--demo') {
+    } else if (flag === '--demo') {
+      refuseValue(flag, inline);
       demo = true;
-    } else if (inline === undefined && Object.hasOwn(ACTIONS, flag)) {
+    } else if (Object.hasOwn(ACTIONS, flag)) {
+      refuseValue(flag, inline);
       action = ACTIONS[flag]!;
     } else {
       throw unknownOption(flag);
@@ -83,6 +85,10 @@ function splitFlag(argument: string): { flag: string; inline: string | undefined
   const equals = argument.indexOf('=');
   if (!argument.startsWith('--') || equals < 0) return { flag: argument, inline: undefined };
   return { flag: argument.slice(0, equals), inline: argument.slice(equals + 1) };
+}
+
+function refuseValue(flag: string, inline: string | undefined): void {
+  if (inline !== undefined) throw new ConfigError(flag, `takes no value, so not ${quote(inline)}`);
 }
 
 function backendSetting(flag: string, argument: string, base: string): Setting {
@@ -103,7 +109,7 @@ function onlyFile(earlier: string | undefined, file: string): string {
 }
 
 function unknownOption(flag: string): ConfigError {
-  const guess = nearest(flag, ALL_FLAGS);
+  const guess = nearest(flag.split('=', 1)[0]!, ALL_FLAGS);
   return new ConfigError(
     '',
     `unknown option ${quote(flag)}; ${guess === undefined ? 'see --help' : `did you mean ${guess}?`}`,

@@ -1,5 +1,7 @@
 /** What a command line or a file says before anyone has judged it: names, values, and where each was written. */
 
+import { escapeControls } from '../printable.ts';
+
 export interface Setting {
   readonly section: 'core' | 'backend';
   /** In the file's spelling: `port`, `ping`. */
@@ -16,7 +18,7 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
   constructor(origin: string, message: string) {
-    super(origin === '' ? message : `${origin}: ${message}`);
+    super(escapeControls(origin === '' ? message : `${origin}: ${message}`));
   }
 }
 

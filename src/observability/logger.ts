@@ -8,6 +8,8 @@
  * escaped.
  */
 
+import { escapeControls } from '../printable.ts';
+
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -44,6 +46,7 @@ const MAX_VALUE = 1024;
 function formatValue(value: string | number | boolean): string {
   if (typeof value !== 'string') return String(value);
   const cut = value.length > MAX_VALUE ? `${value.slice(0, MAX_VALUE)}…` : value;
+  // JSON escapes quotes and line feeds, but leaves what else a terminal obeys.
   return isPlain(cut) ? cut : escapeControls(JSON.stringify(cut));
 }
 
@@ -54,12 +57,4 @@ function isPlain(text: string): boolean {
     if (code <= 0x20 || code >= 0x7f || code === 0x22 || code === 0x5c) return false;
   }
   return text.length > 0;
-}
-
-/** JSON leaves DEL, the C1 controls and the characters that reorder text as they are; a terminal obeys them. */
-function escapeControls(text: string): string {
-  return text.replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

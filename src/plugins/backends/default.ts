@@ -21,9 +21,12 @@ export default defineBackend({
     protocol: { description: 'the subprotocol to select if the client offers it; *: its first offer' },
   },
   async create(settings, context) {
-    const framing = settings.get('framing') ?? 'auto';
+    const named = settings.get('framing');
+    const framing = named ?? 'auto';
     const framingConfig = settings.get('framing-config');
-    await naming('framing', () => context.checkFraming(framing, framingConfig));
+    await naming(named === undefined ? 'framing-config' : 'framing', () =>
+      context.checkFraming(framing, framingConfig),
+    );
     const port = settings.get('port');
     const peer = await naming('host', () =>
       context.checkPeer(settings.get('host') ?? 'tcp://localhost', {
