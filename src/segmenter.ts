@@ -110,10 +110,12 @@ export class Segmenter {
     const { type } = this.#framing;
     if (type === 'discard') return;
     let text = false;
-    if (type !== 'binary') {
+    if (type === 'auto' || type === 'text') {
       // RFC 6455 §5.6: what goes out as text must be UTF-8.
       text = isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
       if (!text && type === 'text') this.#mistyped += 1;
+    } else if (type !== 'binary') {
+      throw new Fault('framing-failed', { message: `type is ${JSON.stringify(type)}` });
     }
     this.#sink.onSegment(text, bytes, start, end);
   }

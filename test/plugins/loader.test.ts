@@ -154,4 +154,11 @@ describe('the framings that connections may use', () => {
     expect(() => framings.create(name, config)).toThrow(message);
     expect(() => framings.create(name, config)).toThrow(`framing ${JSON.stringify(name)}: `);
   });
+
+  test('one whose type is none of those that there are is refused', async () => {
+    // Otherwise a misspelt type is silently taken for "auto".
+    const framings = new Framings();
+    await framings.load('./odd-type.mjs', FIXTURES);
+    expect(() => framings.create('./odd-type.mjs', undefined)).toThrow(/type/);
+  });
 });
