@@ -13,7 +13,7 @@ import { helpText } from '../src/config/help.ts';
 import { ConfigError, quote } from '../src/config/settings.ts';
 import { Daemon } from '../src/daemon.ts';
 import { messageOf } from '../src/errors.ts';
-import { createLogger } from '../src/observability/logger.ts';
+import { createLogger, type Logger } from '../src/observability/logger.ts';
 import { formatEndpoint } from '../src/transports/address.ts';
 
 const FAILED = 1;
@@ -30,8 +30,7 @@ try {
   await main(parseArgv(process.argv.slice(2), process.cwd()));
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
-  process.stderr.write(`websocksy: ${error.message}\n`);
-  process.exitCode = MISCONFIGURED;
+  end(process.stderr, `websocksy: ${error.message}\n`, MISCONFIGURED);
 }
 
 async function main(commandLine: CommandLine): Promise<void> {
@@ -41,7 +40,7 @@ async function main(commandLine: CommandLine): Promise<void> {
     process.stdout.write(`websocksy ${version()}\n`);
   } else {
     const config = await readConfig(commandLine);
-    if (commandLine.action === 'check') process.stdout.write('the configuration is good\n');
+    if (commandLine.action === 'check') end(process.stdout, 'the configuration is good\n', 0);
     else await run(config, commandLine.demo);
   }
 }
@@ -64,14 +63,19 @@ async function run(config: Config, demo: boolean): Promise<void> {
   const daemon = new Daemon({ ...config, log });
   // Before it listens: whoever starts it may stop it as soon as it says so.
   stopOnSignals(daemon);
+  stopOnFailure(daemon, log);
   try {
     await daemon.start();
   } catch (error) {
-    process.stderr.write(`websocksy: cannot listen on ${daemon.endpoint}: ${explain(error)}\n`);
-    process.exitCode = FAILED;
+    end(process.stderr, `websocksy: cannot listen on ${daemon.endpoint}: ${explain(error)}\n`, FAILED);
     return;
   }
   if (demo) process.stdout.write(hints(daemon));
+}
+
+/** Says a last word and exits, whatever a backend that is already made may keep open. */
+function end(stream: NodeJS.WriteStream, text: string, status: number): void {
+  stream.write(text, () => process.exit(status));
 }
 
 function stopOnSignals(daemon: Daemon): void {
@@ -79,11 +83,25 @@ function stopOnSignals(daemon: Daemon): void {
   const onSignal = () => {
     if (stopping) process.exit(FAILED);
     stopping = true;
-    // Nothing holds the loop any more, but for what a plugin or a name look-up may have left running.
-    void daemon.stop().then(() => setTimeout(() => process.exit(0), 0));
+    stop(daemon, 0);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+}
+
+/** What nobody caught, a plugin's stray promise most of all, leaves an unknown state behind: it ends the process, in order. */
+function stopOnFailure(daemon: Daemon, log: Logger): void {
+  const onFailure = (thrown: unknown) => {
+    log.error('uncaught', { stack: thrown instanceof Error ? thrown.stack : messageOf(thrown) });
+    stop(daemon, FAILED);
+  };
+  process.on('uncaughtException', onFailure);
+  process.on('unhandledRejection', onFailure);
+}
+
+function stop(daemon: Daemon, status: number): void {
+  // Nothing holds the loop any more, but for what a plugin or a name look-up may have left running.
+  void daemon.stop().then(() => setTimeout(() => process.exit(status), 0));
 }
 
 function explain(error: unknown): string {

@@ -193,6 +193,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerMessage(message: Uint8Array, opcode: DataOpcode): void {
     this.#down += message.length;
+    this.#log.trace?.('to-client', { id: this.#id, bytes: message.length, text: opcode === TEXT });
     this.#connection.send(opcode, message, 0, message.length);
   }
 
@@ -238,6 +239,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
         controller,
       );
       this.#plan = plan;
+      this.#log.debug?.('dialling', { id: this.#id, peer: formatAddress(plan.address) });
       const peer = await dial(plan.address, { ...limits, resolver }, controller.signal);
       if (this.#connection.state === 'deciding') this.#open(peer, plan);
       else peer.destroy();

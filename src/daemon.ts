@@ -126,13 +126,25 @@ export class Daemon {
     for (const bridge of [...this.#bridges]) bridge.cut();
     await this.#empty(drainTimeout);
     clearInterval(this.#ticker);
-    try {
-      await this.#options.backend.close?.();
-    } catch (error) {
-      this.#log.error('backend did not close', { message: messageOf(error) });
-    }
+    await this.#closeBackend();
     this.#log.info?.('stopped');
     return cut;
+  }
+
+  /** A backend that throws or hangs does not hold up the stop. */
+  async #closeBackend(): Promise<void> {
+    const { backend, limits } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('it took too long')), limits.drainTimeout);
+    });
+    try {
+      await Promise.race([backend.close?.(), timeout]);
+    } catch (error) {
+      this.#log.error('backend did not close', { message: messageOf(error) });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #listen(host: string): Promise<void> {

@@ -48,13 +48,14 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   queryTimeout: 5_000,
   // 10 s: three SYNs (at 0, 1 and 3 s) to one address, with time left for a second one.
   dialTimeout: 10_000,
-  // 10 s: a client that is alive answers within a few round trips; curl never does.
-  closeTimeout: 10_000,
+  // 30 s, as `ws` has it: a side that is alive answers within a few round trips, but may be busy with what it still has
+  // to read, and is reset if it writes after we have given up. curl never answers.
+  closeTimeout: 30_000,
   // 5 min: longer than any pause that is not a dead program (a debugger, a laptop that wakes up).
   stallTimeout: 300_000,
   // 0: whoever stops a daemon mostly waits for it.
   drainWait: 0,
-  // 10 s: what the close timeout gives a client too, and less than the 30 s after which Kubernetes and the 90 s after
+  // 10 s: less than the 30 s after which Kubernetes and the 90 s after
   // which systemd kill a process.
   drainTimeout: 10_000,
 });

@@ -38,6 +38,9 @@ export class Rejection extends Error {
   }
 }
 
+/** Header fields that say where an answer ends; a second one would make two answers of it. */
+const OURS = ['content-length', 'transfer-encoding', 'connection', 'date', 'content-type'];
+
 export interface RoutingOptions {
   readonly backend: Backend;
   readonly framings: Framings;
@@ -104,6 +107,8 @@ function readRefusal(refusal: Refusal): Rejection | Fault {
   if (!Array.isArray(headers)) return invalid('the headers are not a list of pairs');
   for (const field of headers) {
     const [name, value] = Array.isArray(field) ? field : [];
+    if (typeof name === 'string' && OURS.includes(name.toLowerCase()))
+      return invalid(`header ${name} is not the backend's to set`);
     if (typeof name !== 'string' || typeof value !== 'string' || !isToken(name) || !isFieldValue(value)) {
       return invalid(`header ${JSON.stringify(field)} cannot be sent`);
     }

@@ -67,11 +67,7 @@ export async function loadConfig(
   await framings.loadBuiltIn();
   const plugin = await loadBackendPlugin(core.backend, backendOrigin);
   const { host } = defaults;
-  if (
-    plugin.name === 'default' &&
-    host !== undefined &&
-    !backendSettings.some(({ name }) => name === 'host')
-  ) {
+  if (core.backend === 'default' && host !== undefined && !namesPeer(backendSettings)) {
     backendSettings.unshift({ section: 'backend', name: 'host', value: host, origin: 'default', base: '.' });
   }
   return Object.freeze({
@@ -88,6 +84,10 @@ export async function loadConfig(
     backend: await createBackend(plugin, backendSettings, framings),
     framings,
   });
+}
+
+function namesPeer(settings: readonly Setting[]): boolean {
+  return settings.some(({ name }) => name === 'host' || name === 'port');
 }
 
 function coreName({ name, origin }: Setting): keyof CoreOptions {
@@ -150,7 +150,7 @@ function createContext(settings: readonly Setting[], framings: Framings): Backen
     async checkFraming(name, config) {
       const base = settings.findLast(({ value }) => value === name)?.base ?? '.';
       await framings.load(name, base);
-      framings.create(name, config);
+      framings.configure(name, config);
     },
     checkPeer: (address, ports) => formatAddress(parseAddress(address, ports)),
   };

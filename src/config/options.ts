@@ -90,7 +90,7 @@ function parseNumber(text: string, minimum: number, maximum: number): number {
 
 function parseHost(text: string): string {
   const host = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
-  if (!/^[A-Za-z0-9._:%-]+$/.test(host))
+  if (!/^[A-Za-z0-9._:%][A-Za-z0-9._:%-]*$/.test(host))
     throw new Error(`expected an IP address or a host name, not ${quote(text)}`);
   return host;
 }

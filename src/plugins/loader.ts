@@ -63,6 +63,8 @@ export async function loadFraming(name: string, base: string): Promise<FramingPl
 /** The framings that connections may use: those that are built in, and those that the configuration has loaded. */
 export class Framings {
   readonly #plugins = new Map<string, FramingPlugin>();
+  /** What the daemon's own configuration uses, read once; a route's own configuration is read for its connection. */
+  readonly #configured = new Map<string, () => Framing>();
 
   /** Loads one, if that has not been done. Rejects like `loadFraming`. */
   async load(name: string, base: string): Promise<void> {
@@ -74,15 +76,26 @@ export class Framings {
     for (const name of builtIn('framing')) await this.load(name, '.');
   }
 
+  /** Reads a configuration once for all connections that will use it. Throws like `create`. */
+  configure(name: string, config: string | undefined): void {
+    const key = configurationKey(name, config);
+    this.#configured.set(key, this.#factory(name, config));
+    try {
+      this.create(name, config);
+    } catch (error) {
+      this.#configured.delete(key);
+      throw error;
+    }
+  }
+
   /** A framing for one connection. Throws an Error if it is not loaded or refuses the configuration. */
   create(name: string, config: string | undefined): Framing {
-    const plugin = this.#plugins.get(name);
-    if (plugin === undefined) throw unknownPlugin('framing', name, [...this.#plugins.keys()]);
     let framing: Framing;
+    const make = this.#configured.get(configurationKey(name, config)) ?? this.#factory(name, config);
     try {
-      framing = plugin.configure(config)();
+      framing = make();
     } catch (error) {
-      throw new Error(`framing ${quote(name)}: ${messageOf(error)}`, { cause: error });
+      throw refusal(name, error);
     }
     if (typeof framing?.next !== 'function')
       throw new Error(`framing ${quote(name)}: it made something without "next"`);
@@ -91,6 +104,24 @@ export class Framings {
     }
     return framing;
   }
+
+  #factory(name: string, config: string | undefined): () => Framing {
+    const plugin = this.#plugins.get(name);
+    if (plugin === undefined) throw unknownPlugin('framing', name, [...this.#plugins.keys()]);
+    try {
+      return plugin.configure(config);
+    } catch (error) {
+      throw refusal(name, error);
+    }
+  }
+}
+
+function configurationKey(name: string, config: string | undefined): string {
+  return JSON.stringify([name, config]);
+}
+
+function refusal(name: string, error: unknown): Error {
+  return new Error(`framing ${quote(name)}: ${messageOf(error)}`, { cause: error });
 }
 
 async function load(kind: Kind, name: string, base: string): Promise<Record<string, unknown>> {
