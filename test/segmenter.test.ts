@@ -229,6 +229,16 @@ describe('a framing that fails', () => {
     expect(sink.messages).toEqual(['ab']);
   });
 
+  test('by asking for more than is left behind its first message fails there', () => {
+    // Four are in the read, but only two from where the second message begins.
+    const answers = [2, 3];
+    const { sink, segmenter } = make({ type: 'binary', next: () => answers.shift()! });
+    expect(faultOf(() => segmenter.push(bytes('abcd'))).details['message']).toContain(
+      'answered 3 for 2 bytes',
+    );
+    expect(sink.messages).toEqual(['ab']);
+  });
+
   test('at the end fails there', () => {
     const { segmenter } = make({ type: 'binary', next: (_b, _s, _e, _n, ended) => (ended ? 99 : 0) });
     segmenter.push(bytes('abc'));

@@ -191,6 +191,22 @@ describe('the names that are kept', () => {
     expect(resolver('host999.example')).toEqual(['192.0.2.1']);
     expect(asked).toHaveLength(1_001);
   });
+
+  test('give room for themselves where an older one is still good', async () => {
+    const { resolver, asked, clock } = setup();
+    for (let i = 0; i < 1_000; i += 1) {
+      const found = resolver(`host${i}.example`);
+      // A failure is kept for a shorter time, so host1 expires before host0, the oldest.
+      if (i === 1) asked[i]!.fail(new Error('EAI_AGAIN'));
+      else asked[i]!.answer(['192.0.2.1']);
+      await Promise.resolve(found).catch(() => {});
+    }
+    clock.now += 1_000;
+    void resolver('host1.example');
+    expect(asked).toHaveLength(1_001);
+    expect(resolver('host0.example')).toEqual(['192.0.2.1']);
+    expect(asked).toHaveLength(1_001);
+  });
 });
 
 describe('families', () => {

@@ -188,6 +188,28 @@ describe('a connection that breaks', () => {
     expect(handler.count('stall')).toBe(0);
   });
 
+  test('tells how much never went out, however it broke', async () => {
+    const reset = await pair();
+    expect(reset.near.undelivered).toBe(0);
+    reset.near.write(Buffer.alloc(MUCH));
+    reset.far.resetAndDestroy();
+    await reset.handler.until('close');
+    expect(reset.near.undelivered).toBeGreaterThan(0);
+    const destroyed = await pair();
+    destroyed.near.write(Buffer.alloc(MUCH));
+    const { unsent } = destroyed.near;
+    destroyed.near.destroy();
+    await destroyed.handler.until('close');
+    expect(destroyed.near.undelivered).toBe(unsent);
+    expect(destroyed.near.unsent).toBe(0);
+    const orderly = await pair();
+    orderly.near.write(Buffer.from('all of it'));
+    orderly.near.end();
+    orderly.far.resume().end();
+    await orderly.handler.until('close');
+    expect(orderly.near.undelivered).toBe(0);
+  });
+
   test('while the end is under way is told once, with the error', async () => {
     const { near, far, handler } = await pair();
     near.end();
@@ -326,6 +348,18 @@ describe('the close timeout', () => {
     await handler.until('close');
     expect(handler.events).toEqual(['close']);
     expect(handler.closedWith).toBeUndefined();
+  });
+
+  test('does not count the time before the end, even if nobody looked since', async () => {
+    const { near, far, handler } = await pair();
+    near.tick(0);
+    near.end();
+    await readAll(far);
+    near.tick(100 * CLOSE);
+    await roundTrips();
+    expect(handler.events).toEqual([]);
+    near.tick(101 * CLOSE);
+    await handler.until('close');
   });
 
   test('is not drawn out by bytes that still arrive', async () => {
