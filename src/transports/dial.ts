@@ -34,6 +34,7 @@ export interface DialOptions extends StreamTimeouts {
  * @throws Fault `dial-failed` or `dial-timeout`, with what went wrong in its details; the signal's reason if aborted
  */
 export function dial(address: PeerAddress, options: DialOptions, signal: AbortSignal): Promise<Transport> {
+  if (signal.aborted) return Promise.reject(signal.reason);
   if (address.kind === 'echo') return Promise.resolve(new EchoTransport());
   return new Promise((resolve, reject) => {
     new Race(address, options, signal, resolve, reject).start();
@@ -69,10 +70,6 @@ class Race {
   }
 
   start(): void {
-    if (this.#signal.aborted) {
-      this.#reject(this.#signal.reason);
-      return;
-    }
     this.#signal.addEventListener('abort', this.#onAbort);
     this.#deadline = setTimeout(() => this.#fail(this.#fault('dial-timeout')), this.#options.dialTimeout);
     const found = this.#options.resolver(this.#address.host);

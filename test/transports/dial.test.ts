@@ -314,6 +314,10 @@ describe('a dial that fails', () => {
 describe('a dial that is not wanted any more', () => {
   const reason = new Fault('client-vanished');
 
+  test('before it began does not even give the echo', async () => {
+    await expect(dial({ kind: 'echo' }, options, AbortSignal.abort(reason))).rejects.toBe(reason);
+  });
+
   test('before it began asks nobody, and rejects with the reason', async () => {
     await using listener = await Listener.on(ALIVE);
     const resolver = vi.fn<Resolver>(() => [ALIVE]);
