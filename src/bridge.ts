@@ -36,6 +36,7 @@ import { dial } from './transports/dial.ts';
 import type { Resolver } from './transports/resolve.ts';
 import { StreamTransport } from './transports/stream.ts';
 import type { Transport } from './transports/transport.ts';
+import { ClientRequest } from './upgrade-request.ts';
 
 /** What all bridges of a daemon share. */
 export interface BridgeServices {
@@ -228,13 +229,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#deciding = controller;
     try {
       const plan = await planRoute(
-        {
-          target: request.target,
-          headers: request.headers,
-          subprotocols: request.subprotocols,
-          remoteAddress: this.#remoteAddress,
-          remotePort: this.#remotePort,
-        },
+        new ClientRequest(request, this.#remoteAddress, this.#remotePort),
         routing,
         controller,
       );

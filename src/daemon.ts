@@ -9,7 +9,7 @@ import { messageOf } from './errors.ts';
 import { type Limits, TICK } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Backend } from './plugins/api.ts';
-import type { Framings } from './plugins/loader.ts';
+import type { Framings } from './plugins/framings.ts';
 import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';
 import { HIGH_WATER, STREAM_OPTIONS } from './transports/stream.ts';
@@ -20,6 +20,8 @@ export interface DaemonOptions {
   /** 0: the system chooses one. */
   readonly port: number;
   readonly backend: Backend;
+  /** For the log. */
+  readonly backendName: string;
   readonly framings: Framings;
   /** In ms. 0: off. */
   readonly keepalive: number;
@@ -54,8 +56,10 @@ export class Daemon {
     this.#services = {
       routing: {
         backend: options.backend,
+        backendName: options.backendName,
         framings: options.framings,
         queryTimeout: options.limits.queryTimeout,
+        segmentBytes: options.limits.segmentBytes,
       },
       resolver: options.resolver ?? createResolver(),
       limits: options.limits,

@@ -5,9 +5,9 @@
  * turned into a Fault that ends this connection; what the backend said on purpose (a refusal, "nothing here") becomes a
  * Rejection.
  */
-import { FAULTS, Fault, type FaultCode, messageOf } from './errors.ts';
+import { FAULTS, Fault, type FaultCode, type FaultDetails, messageOf } from './errors.ts';
 import type { Backend, Framing, Refusal, Route, UpgradeRequest } from './plugins/api.ts';
-import type { Framings } from './plugins/loader.ts';
+import type { Framings } from './plugins/framings.ts';
 import { isFieldValue, isToken } from './rfc6455/http-syntax.ts';
 import { type PeerAddress, parseAddress } from './transports/address.ts';
 
@@ -43,9 +43,13 @@ const OURS = ['content-length', 'transfer-encoding', 'connection', 'date', 'cont
 
 export interface RoutingOptions {
   readonly backend: Backend;
+  /** For the log, whose reader wants to know which plugin is at fault. */
+  readonly backendName: string;
   readonly framings: Framings;
   /** Time for the backend's answer, in ms. 0: no limit. */
   readonly queryTimeout: number;
+  /** Most bytes of one message from the peer. */
+  readonly segmentBytes: number;
 }
 
 /** @throws Rejection for a no of the backend's; Fault for a failure of the backend's; the signal's reason if aborted */
@@ -54,25 +58,40 @@ export async function planRoute(
   options: RoutingOptions,
   controller: AbortController,
 ): Promise<Plan> {
-  const answer = await ask(request, options, controller);
+  const answer: unknown = await ask(request, options, controller);
   if (answer === null || answer === undefined) {
     throw new Rejection('route-none', FAULTS['route-none'].status, FAULTS['route-none'].text, []);
   }
-  if (typeof answer !== 'object') throw invalid(`the backend answered ${typeof answer}`);
-  if ('status' in answer) throw readRefusal(answer);
-  return readRoute(answer, request, options.framings);
+  try {
+    if (typeof answer !== 'object') throw new Error(`the backend answered ${typeof answer}`);
+    if ('status' in answer) throw readRefusal(answer as Refusal);
+    return readRoute(answer as Route, request, options);
+  } catch (error) {
+    // Whatever reading it threw, a getter of the plugin's perhaps.
+    if (error instanceof Rejection) throw error;
+    throw new Fault('route-invalid', { ...blame(options, answer), message: messageOf(error) }, error);
+  }
+}
+
+/** Whose answer it is, and where it is written. */
+function blame({ backendName }: RoutingOptions, answer: unknown): FaultDetails {
+  const { origin } = answer as Partial<Route>;
+  return { backend: backendName, at: typeof origin === 'string' ? origin : undefined };
 }
 
 function ask(
   request: UpgradeRequest,
-  { backend, queryTimeout }: RoutingOptions,
+  { backend, backendName, queryTimeout }: RoutingOptions,
   controller: AbortController,
 ): Promise<Route | Refusal | null> {
   const { signal } = controller;
   return new Promise((resolve, reject) => {
     const timer =
       queryTimeout > 0
-        ? setTimeout(() => controller.abort(new Fault('backend-timeout')), queryTimeout)
+        ? setTimeout(
+            () => controller.abort(new Fault('backend-timeout', { backend: backendName })),
+            queryTimeout,
+          )
         : undefined;
     const settle = () => {
       clearTimeout(timer);
@@ -84,7 +103,7 @@ function ask(
     };
     const onFailure = (error: unknown) => {
       settle();
-      reject(new Fault('backend-failed', { message: messageOf(error) }, error));
+      reject(new Fault('backend-failed', { backend: backendName, message: messageOf(error) }, error));
     };
     signal.addEventListener('abort', onAbort);
     try {
@@ -98,38 +117,31 @@ function ask(
   });
 }
 
-function readRefusal(refusal: Refusal): Rejection | Fault {
+function readRefusal(refusal: Refusal): Error {
   const { status, reason, headers = [] } = refusal;
   if (!Number.isInteger(status) || status < 300 || status > 599)
-    return invalid(`status ${String(status)} is not 300 to 599`);
+    return new Error(`status ${String(status)} is not 300 to 599`);
   const text = reason ?? FAULTS['route-refused'].text;
-  if (typeof text !== 'string') return invalid('the reason is not a string');
-  if (!Array.isArray(headers)) return invalid('the headers are not a list of pairs');
+  if (typeof text !== 'string') return new Error('the reason is not a string');
+  if (!Array.isArray(headers)) return new Error('the headers are not a list of pairs');
   for (const field of headers) {
     const [name, value] = Array.isArray(field) ? field : [];
     if (typeof name === 'string' && OURS.includes(name.toLowerCase()))
-      return invalid(`header ${name} is not the backend's to set`);
+      return new Error(`header ${name} is not the backend's to set`);
     if (typeof name !== 'string' || typeof value !== 'string' || !isToken(name) || !isFieldValue(value)) {
-      return invalid(`header ${JSON.stringify(field)} cannot be sent`);
+      return new Error(`header ${JSON.stringify(field)} cannot be sent`);
     }
   }
   return new Rejection('route-refused', status, text, headers);
 }
 
-function readRoute(route: Route, request: UpgradeRequest, framings: Framings): Plan {
+function readRoute(route: Route, request: UpgradeRequest, { framings, segmentBytes }: RoutingOptions): Plan {
   const { subprotocol, framing: framingName = 'auto', framingConfig } = route;
-  if (typeof route.peer !== 'string') throw invalid('the backend answered a route without a peer');
+  if (typeof route.peer !== 'string') throw new Error('the backend answered a route without a peer');
   if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
-    throw invalid(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);
+    throw new Error(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);
   }
-  try {
-    const address = parseAddress(route.peer);
-    return { address, framingName, framing: framings.create(framingName, framingConfig), subprotocol };
-  } catch (error) {
-    throw invalid(messageOf(error), error);
-  }
-}
-
-function invalid(message: string, cause?: unknown): Fault {
-  return new Fault('route-invalid', { message }, cause);
+  const address = parseAddress(route.peer);
+  const framing = framings.create(framingName, framingConfig, { maximum: segmentBytes });
+  return { address, framingName, framing, subprotocol };
 }

@@ -42,14 +42,16 @@ const RULES: readonly Rule[] = [
   { from: 'src/plugins/framings/', to: ['src/plugins/api.ts'] },
   { from: 'src/plugins/api.ts', to: [] },
   {
+    from: 'src/plugins/modules.ts',
+    to: ['src/plugins/api.ts', 'src/plugins/backends/', 'src/plugins/framings/'],
+  },
+  {
     from: 'src/plugins/loader.ts',
-    to: [
-      'src/errors.ts',
-      'src/nearest.ts',
-      'src/plugins/api.ts',
-      'src/plugins/backends/',
-      'src/plugins/framings/',
-    ],
+    to: ['src/errors.ts', 'src/nearest.ts', 'src/plugins/api.ts', 'src/plugins/modules.ts'],
+  },
+  {
+    from: 'src/plugins/framings.ts',
+    to: ['src/errors.ts', 'src/plugins/api.ts', 'src/plugins/loader.ts', 'src/plugins/modules.ts'],
   },
   {
     from: 'src/config/',
@@ -68,6 +70,11 @@ const RULES: readonly Rule[] = [
   { from: 'src/client-clock.ts', to: [], types: ['src/rfc6455/connection.ts'] },
   { from: 'src/bridge-sides.ts', to: [], types: ['src/transports/transport.ts'] },
   {
+    from: 'src/upgrade-request.ts',
+    to: [],
+    types: ['src/plugins/api.ts', 'src/rfc6455/handshake.ts'],
+  },
+  {
     from: 'src/routing.ts',
     to: ['src/errors.ts', 'src/plugins/', 'src/rfc6455/http-syntax.ts', 'src/transports/address.ts'],
   },
@@ -83,6 +90,7 @@ const RULES: readonly Rule[] = [
       'src/routing.ts',
       'src/segmenter.ts',
       'src/transports/',
+      'src/upgrade-request.ts',
     ],
     types: ['src/plugins/'],
   },
@@ -111,7 +119,7 @@ const RULES: readonly Rule[] = [
 const TIMERLESS = 'src/rfc6455/';
 
 /** The one file that imports what a person names. */
-const IMPORTS_BY_NAME = 'src/plugins/loader.ts';
+const IMPORTS_BY_NAME = 'src/plugins/modules.ts';
 
 // ------------------------------------------------------------------------------------------------- the checker
 
@@ -326,8 +334,8 @@ describe('the checker reports', () => {
     [
       'the loader in the bridge, if for more than types',
       'src/bridge.ts',
-      "import { Framings } from './plugins/loader.ts';",
-      'imports src/plugins/loader.ts for more than its types',
+      "import { Framings } from './plugins/framings.ts';",
+      'imports src/plugins/framings.ts for more than its types',
     ],
     [
       'dialling in the routing',

@@ -2,19 +2,24 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { Fault } from '../src/errors.ts';
 import type { Backend, UpgradeRequest } from '../src/plugins/api.ts';
-import { Framings } from '../src/plugins/loader.ts';
+import { Framings } from '../src/plugins/framings.ts';
 import { type Plan, planRoute, Rejection } from '../src/routing.ts';
+import { ClientRequest } from '../src/upgrade-request.ts';
 
-const request: UpgradeRequest = {
-  target: '/vnc/7?token=a%20b',
-  headers: new Map([['host', 'example.org']]),
-  subprotocols: ['Chat', 'superchat'],
-  remoteAddress: '127.0.0.1',
-  remotePort: 50_000,
-};
+const request = new ClientRequest(
+  {
+    target: '/vnc/7?token=a%20b',
+    headers: new Map([['host', 'example.org']]),
+    subprotocols: ['Chat', 'superchat'],
+  },
+  '127.0.0.1',
+  50_000,
+);
 
 const framings = new Framings();
 beforeAll(() => framings.loadBuiltIn());
+
+const OPTIONS = { backendName: 'test', framings, segmentBytes: 1000 };
 
 interface Asked {
   readonly queryTimeout?: number;
@@ -24,7 +29,7 @@ interface Asked {
 function plan(query: (...args: never[]) => unknown, asked: Asked = {}): Promise<Plan> {
   const { queryTimeout = 0, controller = new AbortController() } = asked;
   const backend = { query } as Backend;
-  return planRoute(request, { backend, framings, queryTimeout }, controller);
+  return planRoute(request, { ...OPTIONS, backend, queryTimeout }, controller);
 }
 
 /** What the backend's answer is turned into. */
@@ -95,7 +100,7 @@ describe('a route', () => {
         return { peer: this.#peer };
       }
     }
-    const options = { backend: new OwnBackend(), framings, queryTimeout: 0 };
+    const options = { ...OPTIONS, backend: new OwnBackend(), queryTimeout: 0 };
     expect(await planRoute(request, options, new AbortController())).toMatchObject({ framingName: 'auto' });
   });
 

@@ -8,7 +8,8 @@ import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { nearest } from '../nearest.ts';
 import type { LogLevel } from '../observability/logger.ts';
 import type { Backend, BackendContext, BackendPlugin, BackendSettings } from '../plugins/api.ts';
-import { Framings, loadBackend } from '../plugins/loader.ts';
+import { Framings } from '../plugins/framings.ts';
+import { loadBackend } from '../plugins/loader.ts';
 import { formatAddress, parseAddress } from '../transports/address.ts';
 import { CORE_OPTIONS, type CoreOptions, type OptionSpec } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
@@ -147,12 +148,16 @@ function readSettings(settings: readonly Setting[]): BackendSettings {
 
 function createContext(settings: readonly Setting[], framings: Framings): BackendContext {
   return {
-    async checkFraming(name, config) {
-      const base = settings.findLast(({ value }) => value === name)?.base ?? '.';
-      await framings.load(name, base);
-      framings.configure(name, config);
+    async checkFraming(name, config, option) {
+      const known = await framings.load(
+        name,
+        settings.findLast((setting) => setting.name === option)?.base ?? '.',
+      );
+      framings.configure(known, config, { maximum: DEFAULT_LIMITS.segmentBytes });
+      return known;
     },
     checkPeer: (address, ports) => formatAddress(parseAddress(address, ports)),
+    warn: () => {},
   };
 }
 

@@ -1,6 +1,6 @@
 /** The text of `--help`, made from the tables that the options themselves come from. */
 import defaultBackend from '../plugins/backends/default.ts';
-import { builtIn } from '../plugins/loader.ts';
+import { builtIn } from '../plugins/modules.ts';
 import { CORE_OPTIONS } from './options.ts';
 
 export function helpText(): string {

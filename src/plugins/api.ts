@@ -24,7 +24,12 @@ export const API_VERSION = 1;
  */
 export type MessageType = 'text' | 'binary' | 'auto' | 'discard';
 
-/** Cuts the byte stream of one peer into messages. One object per connection; it may keep state. */
+/**
+ * Cuts the byte stream of one peer into messages. One object per connection; it may keep state.
+ *
+ * A peer that sends messages itself (UDP, Unix datagrams) needs no cutting: of each datagram that is not empty the
+ * framing is asked once, with `ended`, and only the type counts.
+ */
 export interface Framing {
   /** Of the message that `next` has just found. */
   readonly type: MessageType;
@@ -40,9 +45,16 @@ export interface Framing {
   next(buffer: Uint8Array, start: number, end: number, scanned: number, ended: boolean): number;
 }
 
+/** What the daemon tells a framing about the connection that it is made for. */
+export interface FramingBounds {
+  /** Most bytes of one message. When more than these wait for their end, the client is closed with 1009. */
+  readonly maximum: number;
+}
+
 export interface FramingPlugin {
   readonly apiVersion: number;
   readonly kind: 'framing';
+  /** What a target file of the backend `file` calls it, once `plugin = …` has loaded it. */
   readonly name: string;
   /**
    * Reads the framing's configuration, once, when the daemon's is loaded, and answers with what makes a framing for
@@ -51,7 +63,7 @@ export interface FramingPlugin {
    * @param config the text behind `framing-config`, as it stands; undefined: none was given
    * @throws to say what is wrong with it
    */
-  configure(config: string | undefined): () => Framing;
+  configure(config: string | undefined): (bounds: FramingBounds) => Framing;
 }
 
 // ---------------------------------------------------------------------------------------------------- backends
@@ -60,24 +72,33 @@ export interface FramingPlugin {
 export interface UpgradeRequest {
   /** Path and query as sent, not decoded: `/vnc/7?token=a%20b`. */
   readonly target: string;
+  /** The target up to its `?`, not decoded: `/vnc/7`. */
+  readonly path: string;
+  /** What stands behind the `?`, decoded: `query.get('token')` is `a b`. A copy of your own. */
+  readonly query: URLSearchParams;
   /** By lower-case name. Latin-1; values of repeated headers joined by a comma (Cookie: by a semicolon). */
   readonly headers: ReadonlyMap<string, string>;
+  /** By name, which is case-sensitive (RFC 6265). Values as sent; of a name that stands twice the first one. */
+  readonly cookies: ReadonlyMap<string, string>;
   /** What the client offers, in its order and spelling. */
   readonly subprotocols: readonly string[];
-  /** The other end of the TCP connection: the client, or the proxy before us. */
+  /** The other end of the connection: the client, or the proxy before us. `unix` where we listen on a Unix socket. */
   readonly remoteAddress: string;
+  /** 0 where we listen on a Unix socket. */
   readonly remotePort: number;
 }
 
 /** Where a connection goes. */
 export interface Route {
-  /** For example `tcp://127.0.0.1:5900` or `echo://`. */
+  /** For example `tcp://127.0.0.1:5900`, `udp://[::1]:53`, `unix:///run/app.sock` or `echo://`. */
   readonly peer: string;
-  /** The name of a framing that is built in or loaded. Left out: `auto`. */
+  /** The name of a framing that is built in or loaded, as `checkFraming` returned it. Left out: `auto`. */
   readonly framing?: string | undefined;
   readonly framingConfig?: string | undefined;
   /** One of those that the client offered, in its spelling. Left out: the answer names none. */
   readonly subprotocol?: string | undefined;
+  /** Where the route is written, for the log if it turns out to be bad: `/etc/targets/alice:3`. */
+  readonly origin?: string | undefined;
 }
 
 /** Why a connection goes nowhere, told to the client. */
@@ -118,18 +139,27 @@ export interface BackendSettings {
   all(option: string): readonly string[];
 }
 
-/** What a backend can ask of the daemon while it is being configured. */
+/** What a backend can ask of the daemon: while it is being made, and later. */
 export interface BackendContext {
-  /** Loads a framing if need be. Rejects if there is none of that name, or if it refuses the configuration. */
-  checkFraming(name: string, config: string | undefined): Promise<void>;
+  /**
+   * Loads a framing if need be, and has it read its configuration.
+   *
+   * @param option the option in which the name stands: a path counts from wherever that was set. Left out: from the working directory
+   * @returns the name that a route is to give
+   * @throws (rejects) if there is no such framing, or if it refuses the configuration
+   */
+  checkFraming(name: string, config: string | undefined, option?: string): Promise<string>;
   /**
    * Throws if this is no address of a peer that the daemon can dial. Returns it complete, as a route wants it.
-   * `port` wins over the one in the address, `defaultPort` stands in where there is none.
+   * `port`, a number or the name of a service, wins over the one in the address; `defaultPort` stands in where there
+   * is none. Both mean nothing to peers without ports.
    */
   checkPeer(
     address: string,
-    ports?: { readonly port?: number | undefined; readonly defaultPort?: number | undefined },
+    ports?: { readonly port?: number | string | undefined; readonly defaultPort?: number | undefined },
   ): string;
+  /** Writes a line at level `warn` to the daemon's log, with the backend's name. */
+  warn(message: string): void;
 }
 
 export interface BackendPlugin {

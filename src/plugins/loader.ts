@@ -2,169 +2,96 @@
  * Loads plugins, the built-in ones and strangers' on the same road: a module through `import()`, its default export
  * checked against the contract before anything of it is called.
  *
- * A plugin is named by what is built in (`auto`) or by the path of its file (`./my-framing.mjs`), which counts from
- * wherever the name was written. Every error says which plugin, and what to do.
+ * Every error says which plugin, and what to do. A module that never finishes loading is given up.
  */
-import { isAbsolute, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { messageOf } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import {
-  API_VERSION,
-  type BackendPlugin,
-  type Framing,
-  type FramingPlugin,
-  type MessageType,
-  type Plugin,
-} from './api.ts';
+import { API_VERSION, type BackendPlugin, type FramingPlugin, type Plugin } from './api.ts';
+import { builtIn, findBuiltIn, importModule, type Kind, NoSuchModule } from './modules.ts';
 
-type Kind = Plugin['kind'];
-type BuiltIn = Readonly<Record<string, () => Promise<{ default: unknown }>>>;
+/** 10 s: far longer than any import takes, and short enough that whoever starts the daemon still looks on. */
+const LOAD_TIMEOUT = 10_000;
 
-const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
-  backend: {
-    default: () => import('./backends/default.ts'),
-  },
-  framing: {
-    auto: () => import('./framings/auto.ts'),
-    binary: () => import('./framings/binary.ts'),
-  },
-};
-
-const MESSAGE_TYPES: readonly MessageType[] = ['text', 'binary', 'auto', 'discard'];
-
-/** The names of the plugins that are built in. */
-export function builtIn(kind: Kind): string[] {
-  return Object.keys(BUILT_IN[kind]);
-}
+/** A plugin's default export, of which nothing is known yet. */
+type Export = Readonly<Record<string, unknown>>;
 
 /**
  * Loads a backend.
  *
- * @param base the folder from which a relative path counts
+ * @param base the folder from which a relative path counts, and from which packages are looked for
  * @throws Error that names the plugin and what is wrong with it
  */
 export async function loadBackend(name: string, base: string): Promise<BackendPlugin> {
-  const plugin = await load('backend', name, base);
-  requireFunction(plugin, 'create', name);
-  if (typeof plugin['options'] !== 'object' || plugin['options'] === null) {
-    throw new Error(`backend ${quote(name)}: it must have an object "options", which may be empty`);
-  }
-  return plugin as unknown as BackendPlugin;
+  return (await load('backend', name, base)) as BackendPlugin;
 }
 
 /** Loads a framing; like `loadBackend`. */
 export async function loadFraming(name: string, base: string): Promise<FramingPlugin> {
-  const plugin = await load('framing', name, base);
-  requireFunction(plugin, 'configure', name);
-  return plugin as unknown as FramingPlugin;
+  return (await load('framing', name, base)) as FramingPlugin;
 }
 
-/** The framings that connections may use: those that are built in, and those that the configuration has loaded. */
-export class Framings {
-  readonly #plugins = new Map<string, FramingPlugin>();
-  /** What the daemon's own configuration uses, read once; a route's own configuration is read for its connection. */
-  readonly #configured = new Map<string, () => Framing>();
-
-  /** Loads one, if that has not been done. Rejects like `loadFraming`. */
-  async load(name: string, base: string): Promise<void> {
-    if (!this.#plugins.has(name)) this.#plugins.set(name, await loadFraming(name, base));
-  }
-
-  /** Loads all that are built in. */
-  async loadBuiltIn(): Promise<void> {
-    for (const name of builtIn('framing')) await this.load(name, '.');
-  }
-
-  /** Reads a configuration once for all connections that will use it. Throws like `create`. */
-  configure(name: string, config: string | undefined): void {
-    const key = configurationKey(name, config);
-    this.#configured.set(key, this.#factory(name, config));
-    try {
-      this.create(name, config);
-    } catch (error) {
-      this.#configured.delete(key);
-      throw error;
-    }
-  }
-
-  /** A framing for one connection. Throws an Error if it is not loaded or refuses the configuration. */
-  create(name: string, config: string | undefined): Framing {
-    let framing: Framing;
-    const make = this.#configured.get(configurationKey(name, config)) ?? this.#factory(name, config);
-    try {
-      framing = make();
-    } catch (error) {
-      throw refusal(name, error);
-    }
-    if (typeof framing?.next !== 'function')
-      throw new Error(`framing ${quote(name)}: it made something without "next"`);
-    if (!MESSAGE_TYPES.includes(framing.type)) {
-      throw new Error(`framing ${quote(name)}: its type must be one of ${MESSAGE_TYPES.join(', ')}`);
-    }
-    return framing;
-  }
-
-  #factory(name: string, config: string | undefined): () => Framing {
-    const plugin = this.#plugins.get(name);
-    if (plugin === undefined) throw unknownPlugin('framing', name, [...this.#plugins.keys()]);
-    try {
-      return plugin.configure(config);
-    } catch (error) {
-      throw refusal(name, error);
-    }
-  }
+/** Loads a stranger's plugin of either kind; like `loadBackend`. */
+export async function loadPlugin(name: string, base: string): Promise<Plugin> {
+  return load('plugin', name, base);
 }
 
-function configurationKey(name: string, config: string | undefined): string {
-  return JSON.stringify([name, config]);
-}
-
-function refusal(name: string, error: unknown): Error {
-  return new Error(`framing ${quote(name)}: ${messageOf(error)}`, { cause: error });
-}
-
-async function load(kind: Kind, name: string, base: string): Promise<Record<string, unknown>> {
-  const builtIns = BUILT_IN[kind];
-  const own = Object.hasOwn(builtIns, name) ? builtIns[name] : undefined;
-  if (own === undefined && !isPath(name)) throw unknownPlugin(kind, name, builtIn(kind));
-  let module: { default?: unknown };
+async function load(kind: Kind | 'plugin', name: string, base: string): Promise<Plugin> {
+  const own = kind === 'plugin' ? undefined : findBuiltIn(kind, name);
+  const what = `${kind} ${quote(name)}`;
+  let module: Readonly<Record<string, unknown>>;
   try {
-    module = await (own === undefined ? import(pathToFileURL(resolve(base, name)).href) : own());
+    module = await inTime(own === undefined ? importModule(name, base) : own(), 'it did not finish loading');
   } catch (error) {
-    throw new Error(`${kind} ${quote(name)} could not be loaded: ${messageOf(error)}`, { cause: error });
+    if (error instanceof NoSuchModule && kind !== 'plugin') throw unknownPlugin(kind, name);
+    throw new Error(`${what} could not be loaded: ${messageOf(error)}`, { cause: error });
   }
-  const plugin = module.default as Record<string, unknown> | undefined | null;
+  return check(module['default'], kind, what);
+}
+
+/** Holds a default export to the contract. */
+function check(plugin: unknown, wanted: Kind | 'plugin', what: string): Plugin {
   if (typeof plugin !== 'object' || plugin === null) {
-    throw new Error(
-      `${kind} ${quote(name)}: its default export must be an object with apiVersion, kind and name`,
-    );
+    throw new Error(`${what}: its default export must be an object with apiVersion, kind and name`);
   }
-  if (plugin['apiVersion'] !== API_VERSION) {
-    const found = JSON.stringify(plugin['apiVersion']) ?? 'nothing';
-    throw new Error(
-      `${kind} ${quote(name)}: apiVersion is ${found}, but this daemon speaks version ${API_VERSION}`,
-    );
+  const { apiVersion, kind, name, options } = plugin as Export;
+  if (apiVersion !== API_VERSION) {
+    const found = JSON.stringify(apiVersion) ?? 'nothing';
+    throw new Error(`${what}: apiVersion is ${found}, but this daemon speaks version ${API_VERSION}`);
   }
-  if (plugin['kind'] !== kind) {
-    throw new Error(`${quote(name)} is a plugin of kind ${JSON.stringify(plugin['kind'])}, not a ${kind}`);
+  if (kind !== 'backend' && kind !== 'framing') {
+    throw new Error(`${what}: its kind must be "backend" or "framing", not ${JSON.stringify(kind)}`);
   }
-  if (typeof plugin['name'] !== 'string' || plugin['name'] === '')
-    throw new Error(`${kind} ${quote(name)}: it has no name`);
-  return plugin;
+  if (wanted !== 'plugin' && wanted !== kind)
+    throw new Error(`${what} is a plugin of kind "${kind}", not a ${wanted}`);
+  if (typeof name !== 'string' || name === '') throw new Error(`${what}: it has no name`);
+  requireFunction(plugin as Export, kind === 'backend' ? 'create' : 'configure', what);
+  if (kind === 'backend' && (typeof options !== 'object' || options === null)) {
+    throw new Error(`${what}: it must have an object "options", which may be empty`);
+  }
+  return plugin as Plugin;
 }
 
-function requireFunction(plugin: Record<string, unknown>, member: string, name: string): void {
-  if (typeof plugin[member] !== 'function') {
-    throw new Error(`${String(plugin['kind'])} ${quote(name)}: it must have a function "${member}"`);
+function requireFunction(plugin: Export, member: string, what: string): void {
+  if (typeof plugin[member] !== 'function')
+    throw new Error(`${what}: it must have a function ${quote(member)}`);
+}
+
+/** What a stranger's promise becomes, or a rejection if it takes too long. */
+export async function inTime<T>(promise: T | Promise<T>, complaint: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${complaint} within ${LOAD_TIMEOUT / 1000} s`)), LOAD_TIMEOUT);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
-function isPath(name: string): boolean {
-  return name.startsWith('./') || name.startsWith('../') || isAbsolute(name);
-}
-
-function unknownPlugin(kind: Kind, name: string, known: readonly string[]): Error {
+/** @param also names that the configuration has added to the built-in ones */
+export function unknownPlugin(kind: Kind, name: string, also: readonly string[] = []): Error {
+  const known = [...new Set([...builtIn(kind), ...also])];
   const guess = nearest(name, known);
   const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
   return new Error(

@@ -23,7 +23,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
 
 export interface PortChoice {
   /** Wins over a port in the address. */
-  readonly port?: number | undefined;
+  readonly port?: number | string | undefined;
   /** Stands in where neither names one. */
   readonly defaultPort?: number | undefined;
 }
@@ -47,7 +47,8 @@ export function parseAddress(text: string, ports: PortChoice = {}): PeerAddress 
     throw new Error(`${quote(text)}: unknown scheme ${quote(scheme)}; use tcp:// or echo://`);
   const { host, port: given } = splitHost(text, rest);
   const written = given === undefined ? undefined : parsePort(given, text);
-  const port = ports.port ?? written ?? ports.defaultPort;
+  const chosen = typeof ports.port === 'string' ? parsePort(ports.port) : ports.port;
+  const port = chosen ?? written ?? ports.defaultPort;
   if (port === undefined) throw new Error(`${quote(text)}: no port; write tcp://host:port`);
   return { kind: 'tcp', host, port };
 }

@@ -7,9 +7,12 @@ import { parseFile } from '../../src/config/file.ts';
 import { CORE_OPTIONS } from '../../src/config/options.ts';
 import { ConfigError, type Setting } from '../../src/config/settings.ts';
 import { DEFAULT_LIMITS } from '../../src/limits.ts';
-import type { Refusal, Route, UpgradeRequest } from '../../src/plugins/api.ts';
+import type { Refusal, Route } from '../../src/plugins/api.ts';
+import { ClientRequest } from '../../src/upgrade-request.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
+/** A framing's file, as the configuration knows it. */
+const LINES = `${FIXTURES}lines-framing.mjs`;
 
 const core = (name: string, value: string, origin = name): Setting => ({
   section: 'core',
@@ -37,13 +40,7 @@ async function refusal(settings: readonly Setting[]): Promise<string> {
 
 async function peerOf(settings: readonly Setting[], defaults?: ConfigDefaults): Promise<string> {
   const { backend } = await loadConfig(settings, defaults);
-  const request = {
-    target: '/',
-    headers: new Map(),
-    subprotocols: [],
-    remoteAddress: '127.0.0.1',
-    remotePort: 1,
-  };
+  const request = new ClientRequest({ target: '/', headers: new Map(), subprotocols: [] }, '127.0.0.1', 1);
   return ((await backend.query(request, new AbortController().signal)) as Route).peer;
 }
 
@@ -115,7 +112,7 @@ describe('naming a backend', () => {
 
   test('a relative path of a framing counts from where that was written', async () => {
     const { framings } = await loadConfig([option('framing', './lines-framing.mjs')]);
-    expect(framings.create('./lines-framing.mjs', '\n').type).toBe('text');
+    expect(framings.create(LINES, '\n', { maximum: 1000 }).type).toBe('text');
   });
 });
 
@@ -310,13 +307,7 @@ async function refusedFile(file: string, argv: readonly string[] = []): Promise<
 }
 
 function query(config: Config, target = '/'): Promise<Route | Refusal | null> {
-  const request: UpgradeRequest = {
-    target,
-    headers: new Map(),
-    subprotocols: [],
-    remoteAddress: '127.0.0.1',
-    remotePort: 1,
-  };
+  const request = new ClientRequest({ target, headers: new Map(), subprotocols: [] }, '127.0.0.1', 1);
   return config.backend.query(request, new AbortController().signal);
 }
 
@@ -443,14 +434,16 @@ describe('a backend of a stranger', () => {
 describe('a framing of a stranger', () => {
   test('is loaded from where its path was written, and can be used by routes', async () => {
     const config = await load('[backend]\nframing = ./lines-framing.mjs\nframing-config = ;');
-    expect(await query(config)).toMatchObject({ framing: './lines-framing.mjs', framingConfig: ';' });
-    expect(config.framings.create('./lines-framing.mjs', ';').type).toBe('text');
-    expect(() => config.framings.create('./no-next.mjs', undefined)).toThrow(/unknown framing/);
+    expect(await query(config)).toMatchObject({ framing: LINES, framingConfig: ';' });
+    expect(config.framings.create(LINES, ';', { maximum: 1000 }).type).toBe('text');
+    expect(() => config.framings.create('./no-next.mjs', undefined, { maximum: 1000 })).toThrow(
+      /unknown framing/,
+    );
   });
 
   test('is refused with its own message, named by file and line', async () => {
     expect(await refusedFile('[backend]\nframing = ./lines-framing.mjs\nframing-config = two')).toBe(
-      'test.conf:2: framing: framing "./lines-framing.mjs": expected one character that ends a line',
+      `test.conf:2: framing: framing "lines-framing.mjs": expected one character that ends a line`,
     );
     expect(await refusedFile('[backend]\nframing = ./old-api.mjs')).toBe(
       'test.conf:2: framing: framing "./old-api.mjs": apiVersion is 0, but this daemon speaks version 1',

@@ -4,7 +4,7 @@ import { ALL_FLAGS } from '../../src/config/argv.ts';
 import { helpText } from '../../src/config/help.ts';
 import { CORE_OPTIONS } from '../../src/config/options.ts';
 import defaultBackend from '../../src/plugins/backends/default.ts';
-import { builtIn } from '../../src/plugins/loader.ts';
+import { builtIn } from '../../src/plugins/modules.ts';
 
 const help = helpText();
 const rows = help.split('\n').filter((line) => line.startsWith('  '));

@@ -5,7 +5,7 @@ import { ALL_FLAGS } from '../../src/config/argv.ts';
 import { CORE_OPTIONS } from '../../src/config/options.ts';
 import { FAULTS } from '../../src/errors.ts';
 import defaultBackend from '../../src/plugins/backends/default.ts';
-import { builtIn } from '../../src/plugins/loader.ts';
+import { builtIn } from '../../src/plugins/modules.ts';
 
 const read = (page: string) => readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
 

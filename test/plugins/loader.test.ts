@@ -1,7 +1,8 @@
 /** The road on which built-in plugins and strangers' come in, and what every kind of bad one is told. */
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { builtIn, Framings, loadBackend, loadFraming } from '../../src/plugins/loader.ts';
+import { loadBackend, loadFraming } from '../../src/plugins/loader.ts';
+import { builtIn } from '../../src/plugins/modules.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
 
@@ -59,7 +60,7 @@ describe('a plugin named by a path', () => {
     ['./no-name.mjs', /it has no name/],
     ['./empty-name.mjs', /it has no name/],
     ['./throws.mjs', /could not be loaded: this plugin cannot be here/],
-    ['./missing.mjs', /could not be loaded: .*missing\.mjs/],
+    ['./missing.mjs', /could not be loaded: there is no file .*\/missing\.mjs/],
     ['./', /could not be loaded/],
   ])('%s is refused as a framing, by name and with what to do', async (name, message) => {
     const said = await refusal(loadFraming(name, FIXTURES));
@@ -73,7 +74,7 @@ describe('a plugin named by a path', () => {
     ['./no-create.mjs', /it must have a function "create"/],
     ['./no-options.mjs', /it must have an object "options", which may be empty/],
     ['./throws.mjs', /could not be loaded: this plugin cannot be here/],
-    ['./missing.mjs', /could not be loaded: .*missing\.mjs/],
+    ['./missing.mjs', /could not be loaded: there is no file .*\/missing\.mjs/],
   ])('%s is refused as a backend, by name and with what to do', async (name, message) => {
     const said = await refusal(loadBackend(name, FIXTURES));
     expect(said).toMatch(message);
@@ -93,7 +94,7 @@ describe('a name that is unknown', () => {
     ['lines-framing.mjs', /named by its path, as in \.\/my\.mjs/],
     ['node:fs', /unknown framing "node:fs"/],
     ['data:text/javascript,export default {}', /unknown framing/],
-    ['ws', /unknown framing "ws"/],
+    ['not-installed', /unknown framing "not-installed"/],
   ])('%j is no framing, is not imported, and the nearest is suggested', async (name, message) => {
     expect(await refusal(loadFraming(name, FIXTURES))).toMatch(message);
   });
@@ -105,60 +106,5 @@ describe('a name that is unknown', () => {
     expect(await refusal(loadBackend('auto', FIXTURES))).toMatch(
       /^unknown backend "auto"; there are: .*default/,
     );
-  });
-});
-
-describe('the framings that connections may use', () => {
-  test('are those that were loaded', async () => {
-    const framings = new Framings();
-    expect(() => framings.create('auto', undefined)).toThrow(/unknown framing "auto"/);
-    await framings.loadBuiltIn();
-    for (const name of builtIn('framing')) if (name === 'auto') framings.create(name, undefined);
-    expect(() => framings.create('./lines-framing.mjs', undefined)).toThrow(/unknown framing/);
-    await framings.load('./lines-framing.mjs', FIXTURES);
-    expect(framings.create('./lines-framing.mjs', undefined).type).toBe('text');
-    // A mistyped one is compared with what is loaded.
-    expect(() => framings.create('./lines-framin.mjs', undefined)).toThrow(
-      /did you mean \.\/lines-framing\.mjs\?/,
-    );
-  });
-
-  test('are made anew for each connection', async () => {
-    const framings = new Framings();
-    await framings.load('./lines-framing.mjs', FIXTURES);
-    expect(framings.create('./lines-framing.mjs', '\n')).not.toBe(
-      framings.create('./lines-framing.mjs', '\n'),
-    );
-  });
-
-  test('are loaded once: the second time needs no file', async () => {
-    const framings = new Framings();
-    await framings.load('./lines-framing.mjs', FIXTURES);
-    await framings.load('./lines-framing.mjs', '/nowhere');
-  });
-
-  test('a bad one is not remembered as loaded', async () => {
-    const framings = new Framings();
-    await refusal(framings.load('./throws.mjs', FIXTURES));
-    await refusal(framings.load('./throws.mjs', FIXTURES));
-    expect(() => framings.create('./throws.mjs', undefined)).toThrow(/unknown framing/);
-  });
-
-  test.each([
-    ['./lines-framing.mjs', 'too long', /expected one character that ends a line/],
-    ['./no-next.mjs', undefined, /it made something without "next"/],
-    ['./no-factory.mjs', undefined, /function/],
-  ])('%s with the configuration %j is refused by name', async (name, config, message) => {
-    const framings = new Framings();
-    await framings.load(name, FIXTURES);
-    expect(() => framings.create(name, config)).toThrow(message);
-    expect(() => framings.create(name, config)).toThrow(`framing ${JSON.stringify(name)}: `);
-  });
-
-  test('one whose type is none of those that there are is refused', async () => {
-    // Otherwise a misspelt type is silently taken for "auto".
-    const framings = new Framings();
-    await framings.load('./odd-type.mjs', FIXTURES);
-    expect(() => framings.create('./odd-type.mjs', undefined)).toThrow(/type/);
   });
 });

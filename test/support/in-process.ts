@@ -10,7 +10,7 @@ import { Daemon } from '../../src/daemon.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import type { Backend } from '../../src/plugins/api.ts';
-import { Framings } from '../../src/plugins/loader.ts';
+import { Framings } from '../../src/plugins/framings.ts';
 import type { Resolver } from '../../src/transports/resolve.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { RawClient } from './raw-client.ts';
@@ -62,6 +62,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     host: '127.0.0.1',
     port: 0,
     backend: options.backend ?? { query: async () => ({ peer, framing }) },
+    backendName: 'test',
     framings,
     keepalive: options.keepalive ?? 0,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },

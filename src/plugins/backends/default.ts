@@ -22,10 +22,9 @@ export default defineBackend({
   },
   async create(settings, context) {
     const named = settings.get('framing');
-    const framing = named ?? 'auto';
     const framingConfig = settings.get('framing-config');
-    await naming(named === undefined ? 'framing-config' : 'framing', () =>
-      context.checkFraming(framing, framingConfig),
+    const framing = await naming(named === undefined ? 'framing-config' : 'framing', () =>
+      context.checkFraming(named ?? 'auto', framingConfig, 'framing'),
     );
     const port = settings.get('port');
     const peer = await naming('host', () =>

@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../../src/config/config.ts';
 import type { Setting } from '../../../src/config/settings.ts';
-import type { Route, UpgradeRequest } from '../../../src/plugins/api.ts';
+import type { Route } from '../../../src/plugins/api.ts';
 import backend from '../../../src/plugins/backends/default.ts';
+import { ClientRequest } from '../../../src/upgrade-request.ts';
 
 type Options = Readonly<Record<string, string>>;
 
@@ -17,13 +18,7 @@ async function routeFor(options: Options, subprotocols: readonly string[] = []):
     base: '.',
   }));
   const config = await loadConfig(settings);
-  const request: UpgradeRequest = {
-    target: '/',
-    headers: new Map(),
-    subprotocols,
-    remoteAddress: '127.0.0.1',
-    remotePort: 1,
-  };
+  const request = new ClientRequest({ target: '/', headers: new Map(), subprotocols }, '127.0.0.1', 1);
   return (await config.backend.query(request, new AbortController().signal)) as Route;
 }
 

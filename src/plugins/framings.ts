@@ -1,0 +1,98 @@
+/**
+ * The framings that connections may use: those that are built in, and those that the configuration has loaded.
+ *
+ * A built-in framing, a package, and what `plugin = …` has loaded go by their names, a file by its absolute path.
+ */
+import { messageOf } from '../errors.ts';
+import type { Framing, FramingBounds, FramingPlugin, MessageType } from './api.ts';
+import { loadFraming, unknownPlugin } from './loader.ts';
+import { builtIn, isPath, toFile } from './modules.ts';
+
+const MESSAGE_TYPES: readonly MessageType[] = ['text', 'binary', 'auto', 'discard'];
+
+type FramingFactory = (bounds: FramingBounds) => Framing;
+
+export class Framings {
+  readonly #plugins = new Map<string, FramingPlugin>();
+  /** Those that go by their own names. */
+  readonly #named = new Set<string>();
+  /** What the daemon's own configuration uses, read once; a route's own configuration is read for its connection. */
+  readonly #configured = new Map<string, FramingFactory>();
+
+  /** Loads all that are built in. */
+  async loadBuiltIn(): Promise<void> {
+    for (const name of builtIn('framing')) this.add(await loadFraming(name, '.'));
+  }
+
+  /** Makes a plugin known under its own name. Throws an Error if the name is taken. */
+  add(plugin: FramingPlugin): void {
+    const { name } = plugin;
+    if (this.#plugins.has(name)) throw new Error(`there is a framing ${quote(name)} already`);
+    this.#plugins.set(name, plugin);
+    this.#named.add(name);
+  }
+
+  /** Loads one, if that has not been done, and returns the name under which it is known. Rejects like `loadFraming`. */
+  async load(name: string, base: string): Promise<string> {
+    if (this.#named.has(name)) return name;
+    const known = isPath(name) ? toFile(name, base) : name;
+    const plugin = await loadFraming(name, base);
+    const other = this.#plugins.get(known);
+    if (other !== undefined && other !== plugin) {
+      throw new Error(`framing ${quote(name)} means two packages, installed in different places: use paths`);
+    }
+    this.#plugins.set(known, plugin);
+    return known;
+  }
+
+  /** Reads a configuration once for all connections that will use it. Throws like `create`. */
+  configure(name: string, config: string | undefined, bounds: FramingBounds): void {
+    const key = configurationKey(name, config);
+    this.#configured.set(key, this.#factory(name, config));
+    try {
+      this.create(name, config, bounds);
+    } catch (error) {
+      this.#configured.delete(key);
+      throw error;
+    }
+  }
+
+  /** A framing for one connection. Throws an Error if it is not loaded or refuses the configuration. */
+  create(name: string, config: string | undefined, bounds: FramingBounds): Framing {
+    let framing: Framing;
+    const make = this.#configured.get(configurationKey(name, config)) ?? this.#factory(name, config);
+    try {
+      framing = make(bounds);
+    } catch (error) {
+      throw refusal(name, error);
+    }
+    if (typeof framing?.next !== 'function')
+      throw new Error(`framing ${quote(name)}: it made something without "next"`);
+    if (!MESSAGE_TYPES.includes(framing.type)) {
+      throw new Error(`framing ${quote(name)}: its type must be one of ${MESSAGE_TYPES.join(', ')}`);
+    }
+    return framing;
+  }
+
+  #factory(name: string, config: string | undefined): FramingFactory {
+    const plugin = this.#plugins.get(name);
+    if (plugin === undefined) throw unknownPlugin('framing', name, [...this.#plugins.keys()]);
+    try {
+      return plugin.configure(config);
+    } catch (error) {
+      throw refusal(name, error);
+    }
+  }
+}
+
+function configurationKey(name: string, config: string | undefined): string {
+  return JSON.stringify([name, config]);
+}
+
+function refusal(name: string, error: unknown): Error {
+  return new Error(`framing ${quote(name)}: ${messageOf(error)}`, { cause: error });
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

@@ -1,0 +1,109 @@
+/**
+ * From the name of a plugin to its module: a built-in one, the file at a path, or an installed package.
+ *
+ * Paths and packages count from the folder of whatever named them, as Node itself would resolve an `import` written
+ * there: packages that can only be imported are found, too.
+ */
+import { existsSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { extname, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { constants, Script } from 'node:vm';
+import type { Plugin } from './api.ts';
+
+export type Kind = Plugin['kind'];
+type Module = Readonly<Record<string, unknown>>;
+type BuiltIn = Readonly<Record<string, () => Promise<Module>>>;
+
+const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
+  backend: {
+    default: () => import('./backends/default.ts'),
+  },
+  framing: {
+    auto: () => import('./framings/auto.ts'),
+    binary: () => import('./framings/binary.ts'),
+  },
+};
+
+/** A package, or a module within one: no URL, nothing that leads out of `node_modules`. */
+const PACKAGE =
+  /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$/;
+
+/** A package that is not there, as opposed to one that is there and fails. */
+export class NoSuchModule extends Error {}
+
+/** The names of the plugins that are built in. */
+export function builtIn(kind: Kind): string[] {
+  return Object.keys(BUILT_IN[kind]);
+}
+
+/** The built-in plugin of this name, ready to be imported. */
+export function findBuiltIn(kind: Kind, name: string): (() => Promise<Module>) | undefined {
+  return Object.hasOwn(BUILT_IN[kind], name) ? BUILT_IN[kind][name] : undefined;
+}
+
+/** Whether a name means a file: `./a.mjs`, `../a.mjs`, `/a.mjs`, `file:///a.mjs`. */
+export function isPath(name: string): boolean {
+  return name.startsWith('./') || name.startsWith('../') || name.startsWith('file:') || isAbsolute(name);
+}
+
+/** The file that a path means. */
+export function toFile(name: string, base: string): string {
+  return name.startsWith('file:') ? fileURLToPath(name) : resolve(base, name);
+}
+
+/**
+ * Imports a stranger's module.
+ *
+ * @param base the folder from which a relative path, or the search for a package, starts
+ * @throws NoSuchModule if no package has that name; an Error if there is no such file; whatever the module throws
+ */
+export async function importModule(name: string, base: string): Promise<Module> {
+  if (!isPath(name)) return importPackage(name, resolve(base));
+  const file = toFile(name, base);
+  if (!existsSync(file)) throw new Error(`there is no file ${file}`);
+  refuseUnstripped(file);
+  return import(pathToFileURL(file).href);
+}
+
+/**
+ * Imports a package as if by a module in the folder `base`. `import()` from here would look beside us, `require.resolve`
+ * knows only packages that can be required, and `import.meta.resolve` takes no other parent: a script that claims to
+ * lie in that folder has Node's own loader do it.
+ */
+async function importPackage(name: string, base: string): Promise<Module> {
+  if (!PACKAGE.test(name) || isBuiltin(name)) throw new NoSuchModule('that is no name of a package');
+  if (constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER === undefined) {
+    throw new Error('this version of Node.js cannot load packages from here; use 20.12 or later, or a path');
+  }
+  const importFrom = new Script('(name) => import(name)', {
+    filename: join(base, 'websocksy.mjs'),
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  }).runInThisContext() as (name: string) => Promise<Module>;
+  try {
+    return await importFrom(name);
+  } catch (error) {
+    if (isMissing(error, name)) {
+      throw new NoSuchModule(`no package of that name is installed for ${base}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** Whether it is the package itself that was not found, and not something that it imports. */
+function isMissing(error: unknown, name: string): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  const own = String(message).includes(`'${name.split('/', name.startsWith('@') ? 2 : 1).join('/')}'`);
+  return (code === 'ERR_MODULE_NOT_FOUND' && own) || code === 'ERR_INVALID_MODULE_SPECIFIER';
+}
+
+/** Node says of such a file only that it does not know the extension, or that the syntax is wrong. */
+function refuseUnstripped(file: string): void {
+  if (!['.ts', '.mts', '.cts'].includes(extname(file))) return;
+  // 'strip' or 'transform' where types are stripped; missing before Node 22.10.
+  const { typescript } = process.features as { typescript?: unknown };
+  if (typescript) return;
+  throw new Error(
+    `Node.js ${process.versions.node} does not strip types: use 22.18 or later, or compile the file to JavaScript`,
+  );
+}

@@ -1,0 +1,56 @@
+/**
+ * What a backend is asked with: the opening request in the form that plugin authors want. Query and cookies are parsed
+ * when a backend looks at them, since most do not.
+ */
+import type { UpgradeRequest } from './plugins/api.ts';
+import type { OpeningRequest } from './rfc6455/handshake.ts';
+
+export class ClientRequest implements UpgradeRequest {
+  readonly target: string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly subprotocols: readonly string[];
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  #cookies: ReadonlyMap<string, string> | undefined;
+
+  constructor(
+    request: Pick<OpeningRequest, 'target' | 'headers' | 'subprotocols'>,
+    remoteAddress: string,
+    remotePort: number,
+  ) {
+    this.target = request.target;
+    this.headers = request.headers;
+    this.subprotocols = request.subprotocols;
+    this.remoteAddress = remoteAddress;
+    this.remotePort = remotePort;
+  }
+
+  get path(): string {
+    const mark = this.target.indexOf('?');
+    return mark < 0 ? this.target : this.target.slice(0, mark);
+  }
+
+  get query(): URLSearchParams {
+    return new URLSearchParams(this.target.slice(this.path.length + 1));
+  }
+
+  get cookies(): ReadonlyMap<string, string> {
+    this.#cookies ??= parseCookies(this.headers.get('cookie') ?? '');
+    return this.#cookies;
+  }
+}
+
+/**
+ * RFC 6265 §4.2.1: pairs between semicolons. As servers do, it takes what the grammar is too strict for: any or no
+ * space around a pair, any character in a value (quotes are a part of it), an empty value. A piece without `=` or
+ * without a name is none. Of a name that stands twice the first counts: §5.4 has browsers send the longer path first.
+ */
+export function parseCookies(header: string): ReadonlyMap<string, string> {
+  const cookies = new Map<string, string>();
+  for (const piece of header.split(';')) {
+    const equals = piece.indexOf('=');
+    const name = piece.slice(0, Math.max(0, equals)).trim();
+    if (name !== '' && !cookies.has(name)) cookies.set(name, piece.slice(equals + 1).trim());
+  }
+  return cookies;
+}
