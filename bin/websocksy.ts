@@ -8,6 +8,8 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { type CommandLine, parseArgv } from '../src/config/argv.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
+import { formatEffective } from '../src/config/effective.ts';
+import { parseEnvironment } from '../src/config/environment.ts';
 import { parseFile } from '../src/config/file.ts';
 import { helpText } from '../src/config/help.ts';
 import { ConfigError, quote } from '../src/config/settings.ts';
@@ -40,14 +42,23 @@ async function main(commandLine: CommandLine): Promise<void> {
     process.stdout.write(`websocksy ${version()}\n`);
   } else {
     const config = await readConfig(commandLine);
-    if (commandLine.action === 'check') end(process.stdout, 'the configuration is good\n', 0);
+    if (commandLine.action === 'check') check(config);
     else await run(config, commandLine.demo);
   }
 }
 
-function readConfig({ file, settings, demo }: CommandLine): Promise<Config> {
-  const all = file === undefined ? settings : [...parseFile(readText(file), file), ...settings];
+/** The command line wins over the environment, that over the file. */
+function readConfig({ file: named, settings, demo }: CommandLine): Promise<Config> {
+  const environment = parseEnvironment(process.env, process.cwd());
+  const file = named ?? environment.file;
+  const fromFile = file === undefined ? [] : parseFile(readText(file), file);
+  const all = [...fromFile, ...environment.settings, ...settings];
   return loadConfig(all, demo ? { host: 'echo://' } : {});
+}
+
+function check({ notices, effective }: Config): void {
+  for (const message of notices.kept) process.stderr.write(`websocksy: warning: ${message}\n`);
+  end(process.stdout, `# The configuration is good. This is what counts:\n${formatEffective(effective)}`, 0);
 }
 
 function readText(file: string): string {
@@ -67,10 +78,14 @@ async function run(config: Config, demo: boolean): Promise<void> {
   try {
     await daemon.start();
   } catch (error) {
-    end(process.stderr, `websocksy: cannot listen on ${daemon.endpoint}: ${explain(error)}\n`, FAILED);
+    end(
+      process.stderr,
+      `websocksy: cannot listen on ${daemon.endpoint}: ${explain(error, config)}\n`,
+      FAILED,
+    );
     return;
   }
-  if (demo) process.stdout.write(hints(daemon));
+  if (demo) process.stdout.write(hints(daemon, config));
 }
 
 /** Says a last word and exits, whatever a backend that is already made may keep open. */
@@ -104,16 +119,21 @@ function stop(daemon: Daemon, status: number): void {
   void daemon.stop().then(() => setTimeout(() => process.exit(status), 0));
 }
 
-function explain(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
+function explain(error: unknown, { path }: Config): string {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  // One without a system call is ours, and says more.
+  if (code === 'EADDRINUSE' && syscall === undefined) return `in use: ${messageOf(error)}`;
   if (code === 'EADDRINUSE')
     return 'the port is in use; stop the other program, or choose another port with -p';
+  if (code === 'EACCES' && path !== undefined) return 'not permitted to make a socket in that folder';
+  if (code === 'ENOENT' && path !== undefined) return 'there is no such folder';
   if (code === 'EACCES') return 'not permitted; ports below 1024 need privileges, choose another one with -p';
   if (code === 'EADDRNOTAVAIL') return 'this machine has no such address; see -l';
   return messageOf(error);
 }
 
-function hints({ host, port }: Daemon): string {
+function hints({ host, port, endpoint }: Daemon, { path }: Config): string {
+  if (path !== undefined) return `\n  websocksy is ready at ${endpoint}\n\n`;
   const url = `ws://${formatEndpoint(host === '::' || host === '0.0.0.0' ? 'localhost' : host, port)}/`;
   return `
   websocksy is ready at ${url}

@@ -16,7 +16,7 @@ interface ClientEvents {
 
 interface PeerEvents {
   peerBytes(bytes: Uint8Array): void;
-  peerMessage(message: Uint8Array, opcode: DataOpcode): void;
+  peerMessage(message: Uint8Array, opcode: DataOpcode | undefined): void;
   peerDrain(): void;
   peerEnd(): void;
   peerStall(): void;

@@ -45,6 +45,10 @@ export interface BridgeServices {
   readonly limits: Limits;
   /** Time without a byte from the client before it is sent a Ping, and from then on before it is dropped, in ms. 0: off. */
   readonly keepalive: number;
+  /** The folder in which clients of Unix datagram peers bind a path, if not an abstract name. */
+  readonly dgramDir: string | undefined;
+  /** What a client is called that has no address. */
+  readonly clientName: string;
   readonly log: Logger;
   /** Both sides are gone. */
   readonly onFinished: (bridge: Bridge) => void;
@@ -72,6 +76,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #peerFull = false;
   #clientGone = false;
   #peerGone = true;
+  #dropping = false;
 
   #up = 0;
   #down = 0;
@@ -83,7 +88,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#id = id;
     this.#services = services;
     this.#log = services.log;
-    this.#remoteAddress = socket.remoteAddress ?? 'unknown';
+    this.#remoteAddress = socket.remoteAddress ?? services.clientName;
     this.#remotePort = socket.remotePort ?? 0;
     this.#connection = new Connection(this, services.limits);
     this.#client = new StreamTransport(socket, services.limits);
@@ -106,6 +111,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   tick(now: number): void {
     this.#client.tick(now);
     this.#peer?.tick(now);
+    this.#warnOfDrops();
     const verdict = this.#clientClock.tick(now, this.#connection.state, this.#client, this.#peerFull);
     if (verdict === 'ping') {
       this.#connection.ping();
@@ -192,10 +198,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#cut(bytes.length, (segmenter) => segmenter.push(bytes));
   }
 
-  peerMessage(message: Uint8Array, opcode: DataOpcode): void {
-    this.#down += message.length;
-    this.#log.trace?.('to-client', { id: this.#id, bytes: message.length, text: opcode === TEXT });
-    this.#connection.send(opcode, message, 0, message.length);
+  peerMessage(message: Uint8Array, opcode: DataOpcode | undefined): void {
+    if (opcode === undefined) this.#cut(message.length, (segmenter) => segmenter.message(message));
+    else this.onSegment(opcode === TEXT, message, 0, message.length);
   }
 
   peerDrain(): void {
@@ -215,16 +220,16 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   peerClose(error: Error | undefined): void {
     this.#peerGone = true;
     const lost = this.#segmenter?.pending ? this.#segmenter.pending : undefined;
-    if (error !== undefined)
-      this.#closeWith(new Fault('peer-failed', { message: error.message, unframed: lost }));
-    else this.#closeWith(new Fault('peer-closed'));
+    if (error === undefined) this.#closeWith(new Fault('peer-closed'));
+    else if (error instanceof Fault) this.#closeWith(error);
+    else this.#closeWith(new Fault('peer-failed', { message: error.message, unframed: lost }));
     this.#finish();
   }
 
   // ------------------------------------------------------------------------------------------------- the rest
 
   async #connectPeer(request: OpeningRequest): Promise<void> {
-    const { routing, limits, resolver } = this.#services;
+    const { routing, limits, resolver, dgramDir } = this.#services;
     const controller = new AbortController();
     this.#deciding = controller;
     try {
@@ -234,8 +239,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
         controller,
       );
       this.#plan = plan;
+      if (plan.notice !== undefined) this.#log.warn?.(plan.notice, { id: this.#id });
       this.#log.debug?.('dialling', { id: this.#id, peer: formatAddress(plan.address) });
-      const peer = await dial(plan.address, { ...limits, resolver }, controller.signal);
+      const peer = await dial(plan.address, { ...limits, resolver, dgramDir }, controller.signal);
       if (this.#connection.state === 'deciding') this.#open(peer, plan);
       else peer.destroy();
     } catch (error) {
@@ -263,7 +269,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#connection.accept({
       subprotocol: plan.subprotocol,
       peer: peer.kind,
-      messageBytes: limits.messageBytes,
+      messageBytes: Math.min(limits.messageBytes, peer.maximum),
     });
     // Early frames may have paused it.
     if (!this.#peerFull) this.#client.resume();
@@ -323,7 +329,13 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       peer: this.#plan === undefined ? undefined : formatAddress(this.#plan.address),
       ...(this.#segmenter === undefined
         ? { status: this.#status }
-        : { up: this.#up, down: this.#down, mistyped: this.#segmenter.mistyped || undefined }),
+        : {
+            framing: this.#plan?.framingName,
+            up: this.#up,
+            down: this.#down,
+            mistyped: this.#segmenter.mistyped || undefined,
+          }),
+      dropped: this.#peer?.dropped || undefined,
       'undelivered-up': this.#peer?.undelivered || undefined,
       'undelivered-down': this.#client.undelivered || undefined,
       ms: Math.round(performance.now() - this.#began),
@@ -351,8 +363,18 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     });
   }
 
+  /** Said once, when it begins; how many it were stands in the line that tells of the connection's end. */
+  #warnOfDrops(): void {
+    if (this.#dropping || !this.#peer?.dropped) return;
+    this.#dropping = true;
+    this.#log.warn?.('the client is slower than its peer: datagrams are dropped', { id: this.#id });
+  }
+
   #clientName(): string {
-    return formatEndpoint(this.#remoteAddress, this.#remotePort);
+    // One behind a Unix socket has no port, either.
+    return this.#remotePort === 0
+      ? this.#remoteAddress
+      : formatEndpoint(this.#remoteAddress, this.#remotePort);
   }
 }
 

@@ -8,17 +8,23 @@ import { Bridge, type BridgeServices } from './bridge.ts';
 import { messageOf } from './errors.ts';
 import { type Limits, TICK } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
+import type { Notices } from './observability/notices.ts';
 import type { Backend } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
 import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';
 import { HIGH_WATER, STREAM_OPTIONS } from './transports/stream.ts';
+import { listenAtPath, type Release } from './unix-listener.ts';
 
 export interface DaemonOptions {
   /** An IPv4 or IPv6 address or a name. `::` takes IPv4 as well. */
   readonly host: string;
   /** 0: the system chooses one. */
   readonly port: number;
+  /** A Unix socket to listen on instead of host and port; `@name` is an abstract one. */
+  readonly path?: string | undefined;
+  /** Of that socket. @default 0o660 */
+  readonly socketMode?: number;
   readonly backend: Backend;
   /** For the log. */
   readonly backendName: string;
@@ -27,6 +33,10 @@ export interface DaemonOptions {
   readonly keepalive: number;
   readonly limits: Limits;
   readonly log: Logger;
+  /** The folder in which clients of Unix datagram peers bind a path. @default abstract names instead */
+  readonly dgramDir?: string | undefined;
+  /** Warnings from while the configuration was read, for the log. */
+  readonly notices?: Notices;
   /** Look-up of peer names; the system's unless given. */
   readonly resolver?: Resolver;
 }
@@ -43,6 +53,8 @@ export class Daemon {
   #host: string;
   #port: number;
   #lastId = 0;
+  /** Takes the socket's path away. */
+  #release: Release | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #stopped: Promise<number> | undefined;
   /** Called when the last connection has ended, while the daemon stops. */
@@ -64,6 +76,8 @@ export class Daemon {
       resolver: options.resolver ?? createResolver(),
       limits: options.limits,
       keepalive: options.keepalive,
+      dgramDir: options.dgramDir,
+      clientName: options.path === undefined ? 'unknown' : 'unix',
       log: options.log,
       onFinished: (bridge) => this.#remove(bridge),
     };
@@ -72,9 +86,10 @@ export class Daemon {
     );
   }
 
-  /** Where it listens, as `host:port`; the port is the real one once `start` has resolved. */
+  /** Where it listens, as `host:port` or `unix:///path`; the port is the real one once `start` has resolved. */
   get endpoint(): string {
-    return formatEndpoint(this.#host, this.#port);
+    const { path } = this.#options;
+    return path !== undefined ? `unix://${path}` : formatEndpoint(this.#host, this.#port);
   }
 
   get host(): string {
@@ -92,6 +107,16 @@ export class Daemon {
 
   /** Begins to listen. Rejects with the system's error if it cannot. */
   async start(): Promise<void> {
+    this.#options.notices?.attach(this.#log);
+    const { path, socketMode = 0o660 } = this.#options;
+    if (path === undefined) await this.#listenOnPort();
+    else this.#release = await listenAtPath(this.#server, path, socketMode, BACKLOG);
+    this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
+    this.#ticker = setInterval(() => this.#tick(), TICK);
+    this.#log.info?.(`listening on ${path === undefined ? 'ws://' : ''}${this.endpoint}`);
+  }
+
+  async #listenOnPort(): Promise<void> {
     try {
       await this.#listen(this.#host);
     } catch (error) {
@@ -102,9 +127,6 @@ export class Daemon {
     }
     const address = this.#server.address();
     if (typeof address === 'object' && address !== null) this.#port = address.port;
-    this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
-    this.#ticker = setInterval(() => this.#tick(), TICK);
-    this.#log.info?.(`listening on ws://${this.endpoint}`);
   }
 
   /**
@@ -120,6 +142,7 @@ export class Daemon {
 
   async #stop(): Promise<number> {
     const { drainWait, drainTimeout } = this.#options.limits;
+    this.#release?.();
     this.#server.close();
     this.#log.info?.('stopping', { connections: this.#bridges.size });
     if (drainWait > 0) await this.#empty(drainWait);

@@ -22,11 +22,17 @@ export { createLogger, type Logger, type LogLevel } from './observability/logger
 export interface StartOptions {
   /** @default 8001; 0: the system chooses one */
   readonly port?: number;
-  /** An address or a name. @default '::', all of IPv6 and IPv4 */
+  /** An address, a name, or `unix:///path`. @default '::', all of IPv6 and IPv4 */
   readonly listen?: string;
   /** Seconds without a byte from a client before it is sent a Ping, and again before it is dropped. 0: never. @default 30 */
   readonly ping?: number;
-  /** A built-in backend's name or the path of a plugin, from the working directory. @default 'default' */
+  /** The octal mode of that path. @default '0660' */
+  readonly socketMode?: string;
+  /** The folder in which clients of `unix-dgram://` peers bind a path. @default they bind abstract names */
+  readonly dgramDir?: string;
+  /** Paths or packages of plugins that are then known by their names. */
+  readonly plugins?: readonly string[];
+  /** A built-in backend's name or the path or package of a plugin, from the working directory. @default 'default' */
   readonly backend?: string;
   /** What `-c` takes on the command line; a list for an option that may be repeated. */
   readonly backendOptions?: Readonly<Record<string, string | readonly string[]>>;
@@ -49,15 +55,26 @@ export async function start(options: StartOptions = {}): Promise<Daemon> {
   return daemon;
 }
 
-function toSettings({ backend, backendOptions = {}, port, listen, ping }: StartOptions): Setting[] {
+function toSettings(options: StartOptions): Setting[] {
+  const { backend, backendOptions = {}, port, listen, ping, socketMode, dgramDir, plugins = [] } = options;
   const settings: Setting[] = [];
   const add = (section: Setting['section'], name: string, value: string | number | undefined) => {
     if (value !== undefined)
-      settings.push({ section, name, value: String(value), origin: name, base: process.cwd() });
+      settings.push({
+        section,
+        name,
+        value: String(value),
+        layer: 'arguments',
+        origin: name,
+        base: process.cwd(),
+      });
   };
   add('core', 'port', port);
   add('core', 'listen', listen);
   add('core', 'ping', ping);
+  add('core', 'socket-mode', socketMode);
+  add('core', 'dgram-dir', dgramDir);
+  for (const plugin of plugins) add('core', 'plugin', plugin);
   add('core', 'backend', backend);
   for (const [name, values] of Object.entries(backendOptions)) {
     for (const value of typeof values === 'string' ? [values] : values) add('backend', name, value);

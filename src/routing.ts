@@ -9,7 +9,8 @@ import { FAULTS, Fault, type FaultCode, type FaultDetails, messageOf } from './e
 import type { Backend, Framing, Refusal, Route, UpgradeRequest } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
 import { isFieldValue, isToken } from './rfc6455/http-syntax.ts';
-import { type PeerAddress, parseAddress } from './transports/address.ts';
+import { hasScheme, type PeerAddress, parseAddress } from './transports/address.ts';
+import { requireNative } from './transports/native.ts';
 
 /** A route whose every part is known to be good. */
 export interface Plan {
@@ -17,6 +18,8 @@ export interface Plan {
   readonly framingName: string;
   readonly framing: Framing;
   readonly subprotocol: string | undefined;
+  /** Something for the log that is worth a warning. */
+  readonly notice: string | undefined;
 }
 
 /** The backend's own no, as it goes to the client. */
@@ -142,6 +145,11 @@ function readRoute(route: Route, request: UpgradeRequest, { framings, segmentByt
     throw new Error(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);
   }
   const address = parseAddress(route.peer);
+  requireNative(address);
   const framing = framings.create(framingName, framingConfig, { maximum: segmentBytes });
-  return { address, framingName, framing, subprotocol };
+  const at = route.origin === undefined ? '' : `${route.origin}: `;
+  const notice = hasScheme(route.peer)
+    ? undefined
+    : `${at}the peer ${JSON.stringify(route.peer)} names no scheme and is taken as tcp://`;
+  return { address, framingName, framing, subprotocol, notice };
 }

@@ -67,6 +67,17 @@ export class Segmenter {
     }
   }
 
+  /**
+   * Takes a message that needs no cutting: the framing gives its type and nothing else. An empty one, in which there is
+   * nothing to look at, gets the type that the framing begins with.
+   */
+  message(bytes: Uint8Array): void {
+    const { length } = bytes;
+    const found = length === 0 || this.#next(bytes, 0, length, 0, true) > 0;
+    if (found) this.#send(bytes, 0, length);
+    else this.#sink.onSegment(false, bytes, 0, length);
+  }
+
   /** The peer is done: what is left goes out, in the messages that the framing still finds and one for the rest. */
   end(): void {
     const bytes = this.#pending.take();

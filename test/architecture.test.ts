@@ -63,6 +63,7 @@ const RULES: readonly Rule[] = [
       'src/plugins/',
       'src/printable.ts',
       'src/transports/address.ts',
+      'src/transports/native.ts',
     ],
   },
   // What joins them.
@@ -76,7 +77,13 @@ const RULES: readonly Rule[] = [
   },
   {
     from: 'src/routing.ts',
-    to: ['src/errors.ts', 'src/plugins/', 'src/rfc6455/http-syntax.ts', 'src/transports/address.ts'],
+    to: [
+      'src/errors.ts',
+      'src/plugins/',
+      'src/rfc6455/http-syntax.ts',
+      'src/transports/address.ts',
+      'src/transports/native.ts',
+    ],
   },
   {
     from: 'src/bridge.ts',
@@ -94,6 +101,7 @@ const RULES: readonly Rule[] = [
     ],
     types: ['src/plugins/'],
   },
+  { from: 'src/unix-listener.ts', to: ['src/transports/address.ts'] },
   {
     from: 'src/daemon.ts',
     to: [
@@ -103,6 +111,7 @@ const RULES: readonly Rule[] = [
       'src/observability/',
       'src/plugins/',
       'src/transports/',
+      'src/unix-listener.ts',
     ],
   },
   {

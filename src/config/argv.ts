@@ -60,7 +60,14 @@ export function parseArgv(argv: readonly string[], base: string): CommandLine {
     const core = CORE_FLAGS.get(flag);
     if (core !== undefined) {
       const { placeholder } = CORE_OPTIONS[core as keyof typeof CORE_OPTIONS];
-      settings.push({ section: 'core', name: core, value: value(placeholder), origin: flag, base });
+      settings.push({
+        section: 'core',
+        name: core,
+        value: value(placeholder),
+        layer: 'arguments',
+        origin: flag,
+        base,
+      });
     } else if (BACKEND_OPTION_FLAGS.includes(flag)) {
       settings.push(backendSetting(flag, value('KEY=VALUE'), base));
     } else if (flag === '--config') {
@@ -95,7 +102,8 @@ function backendSetting(flag: string, argument: string, base: string): Setting {
   const equals = argument.indexOf('=');
   if (equals < 1) throw new ConfigError(flag, `expected KEY=VALUE, not ${quote(argument)}`);
   const name = argument.slice(0, equals);
-  return { section: 'backend', name, value: argument.slice(equals + 1), origin: `${flag} ${name}`, base };
+  const value = argument.slice(equals + 1);
+  return { section: 'backend', name, value, layer: 'arguments', origin: `${flag} ${name}`, base };
 }
 
 function onlyFile(earlier: string | undefined, file: string): string {

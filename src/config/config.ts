@@ -1,5 +1,5 @@
 /**
- * Settings to a configuration: each value judged, the backend and its framings loaded and configured, all of it frozen.
+ * Settings to a configuration: each value judged, plugins loaded and configured, all of it frozen.
  *
  * After this nothing about the configuration can fail any more: what is wrong is found before the daemon listens.
  */
@@ -7,23 +7,34 @@ import { messageOf } from '../errors.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { nearest } from '../nearest.ts';
 import type { LogLevel } from '../observability/logger.ts';
-import type { Backend, BackendContext, BackendPlugin, BackendSettings } from '../plugins/api.ts';
+import { Notices } from '../observability/notices.ts';
+import type { Backend, BackendPlugin } from '../plugins/api.ts';
 import { Framings } from '../plugins/framings.ts';
-import { loadBackend } from '../plugins/loader.ts';
-import { formatAddress, parseAddress } from '../transports/address.ts';
-import { CORE_OPTIONS, type CoreOptions, type OptionSpec } from './options.ts';
+import { loadBackend, loadPlugin } from '../plugins/loader.ts';
+import { builtIn } from '../plugins/modules.ts';
+import { createBackend, knownSettings } from './backend.ts';
+import { type Effective, effectiveSettings, type Sources } from './effective.ts';
+import { CORE_OPTIONS, type CoreOptions, type OptionSpec, UNIX } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
 
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** A Unix socket to listen on instead. */
+  readonly path: string | undefined;
+  readonly socketMode: number;
   /** In ms. 0: off. */
   readonly keepalive: number;
   readonly logLevel: LogLevel;
   readonly limits: Limits;
+  readonly dgramDir: string | undefined;
   readonly backendName: string;
   readonly backend: Backend;
   readonly framings: Framings;
+  /** What is worth a warning, though not wrong. */
+  readonly notices: Notices;
+  /** Every option with its value and where that comes from. */
+  readonly effective: readonly Effective[];
 }
 
 export interface ConfigDefaults {
@@ -40,40 +51,31 @@ export async function loadConfig(
   settings: readonly Setting[],
   defaults: ConfigDefaults = {},
 ): Promise<Config> {
-  const core: CoreOptions = {
-    port: CORE_OPTIONS.port.default,
-    listen: CORE_OPTIONS.listen.default,
-    ping: CORE_OPTIONS.ping.default,
-    backend: CORE_OPTIONS.backend.default,
-    'log-level': CORE_OPTIONS['log-level'].default,
-    'drain-wait': CORE_OPTIONS['drain-wait'].default,
-    drain: CORE_OPTIONS.drain.default,
-  };
-  let backendOrigin: Setting | undefined;
-  let backendSettings: Setting[] = [];
-  for (const setting of settings) {
-    if (setting.section === 'backend') {
-      backendSettings.push(setting);
-      continue;
-    }
-    const name = coreName(setting);
-    assign(core, name, setting);
-    if (name === 'backend') {
-      backendOrigin = setting;
-      backendSettings = [];
-    }
-  }
-
-  const framings = new Framings();
-  await framings.loadBuiltIn();
-  const plugin = await loadBackendPlugin(core.backend, backendOrigin);
+  const { core, sources, backendSettings } = sort(settings);
   const { host } = defaults;
   if (core.backend === 'default' && host !== undefined && !namesPeer(backendSettings)) {
-    backendSettings.unshift({ section: 'backend', name: 'host', value: host, origin: 'default', base: '.' });
+    const origin = '--demo';
+    backendSettings.unshift({
+      section: 'backend',
+      name: 'host',
+      value: host,
+      layer: 'file',
+      origin,
+      base: '.',
+    });
   }
+  const notices = new Notices();
+  const framings = new Framings();
+  await framings.loadBuiltIn();
+  const backends = await loadPlugins(sources.plugin, framings);
+  const plugin = await findBackend(core.backend, sources.backend.at(-1), backends);
+  const known = knownSettings(plugin, backendSettings);
+  const path = core.listen.startsWith(UNIX) ? core.listen.slice(UNIX.length) : undefined;
   return Object.freeze({
     host: core.listen,
     port: core.port,
+    path,
+    socketMode: core['socket-mode'],
     keepalive: core.ping * 1000,
     logLevel: core['log-level'],
     limits: Object.freeze({
@@ -81,19 +83,49 @@ export async function loadConfig(
       drainWait: core['drain-wait'] * 1000,
       drainTimeout: core.drain * 1000,
     }),
+    dgramDir: core['dgram-dir'],
     backendName: core.backend,
-    backend: await createBackend(plugin, backendSettings, framings),
+    backend: await createBackend(plugin, known, framings, notices),
     framings,
+    notices,
+    effective: effectiveSettings(sources, plugin, known),
   });
 }
 
+interface Sorted {
+  readonly core: CoreOptions;
+  readonly sources: Sources;
+  readonly backendSettings: Setting[];
+}
+
+function sort(settings: readonly Setting[]): Sorted {
+  const names = Object.keys(CORE_OPTIONS) as (keyof CoreOptions)[];
+  const core = Object.fromEntries(names.map((name) => [name, CORE_OPTIONS[name].default]));
+  const sources = Object.fromEntries(names.map((name) => [name, [] as Setting[]])) as Sources;
+  let backendSettings: Setting[] = [];
+  for (const setting of settings) {
+    if (setting.section === 'backend') {
+      backendSettings.push(setting);
+      continue;
+    }
+    const name = coreName(setting);
+    assign(core as unknown as CoreOptions, name, setting);
+    sources[name].push(setting);
+    if (name === 'backend') backendSettings = [];
+  }
+  return { core: core as unknown as CoreOptions, sources, backendSettings };
+}
+
 function namesPeer(settings: readonly Setting[]): boolean {
-  return settings.some(({ name }) => name === 'host' || name === 'port');
+  return settings.some(({ name }) => ['host', 'port', 'HOST', 'PORT'].includes(name));
 }
 
 function coreName({ name, origin }: Setting): keyof CoreOptions {
   if (Object.hasOwn(CORE_OPTIONS, name)) return name as keyof CoreOptions;
-  throw new ConfigError(origin, unknownOption('option', name, Object.keys(CORE_OPTIONS)));
+  const known = Object.keys(CORE_OPTIONS);
+  const guess = nearest(name, known);
+  const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
+  throw new ConfigError(origin, `unknown option: ${quote(name)}; ${hint}`);
 }
 
 function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, { value, origin }: Setting): void {
@@ -105,71 +137,39 @@ function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, { value
   }
 }
 
-async function loadBackendPlugin(name: string, setting: Setting | undefined): Promise<BackendPlugin> {
+/** Loads what `plugin = …` names, each known by its own name from then on: framings here, backends in the answer. */
+async function loadPlugins(
+  settings: readonly Setting[],
+  framings: Framings,
+): Promise<ReadonlyMap<string, BackendPlugin>> {
+  const backends = new Map<string, BackendPlugin>();
+  for (const { value, base, origin } of settings) {
+    try {
+      const plugin = await loadPlugin(value, base);
+      if (plugin.kind === 'framing') {
+        framings.add(plugin);
+      } else if (backends.has(plugin.name) || builtIn('backend').includes(plugin.name)) {
+        throw new Error(`there is a backend ${quote(plugin.name)} already`);
+      } else {
+        backends.set(plugin.name, plugin);
+      }
+    } catch (error) {
+      throw new ConfigError(origin, messageOf(error));
+    }
+  }
+  return backends;
+}
+
+async function findBackend(
+  name: string,
+  setting: Setting | undefined,
+  added: ReadonlyMap<string, BackendPlugin>,
+): Promise<BackendPlugin> {
+  const plugin = added.get(name);
+  if (plugin !== undefined) return plugin;
   try {
-    return await loadBackend(name, setting?.base ?? '.');
+    return await loadBackend(name, setting?.base ?? '.', [...added.keys()]);
   } catch (error) {
     throw new ConfigError(setting?.origin ?? 'backend', messageOf(error));
   }
-}
-
-async function createBackend(
-  plugin: BackendPlugin,
-  settings: readonly Setting[],
-  framings: Framings,
-): Promise<Backend> {
-  const known = Object.keys(plugin.options);
-  for (const { name, origin } of settings) {
-    if (!known.includes(name)) {
-      throw new ConfigError(
-        origin,
-        unknownOption(`option of the backend ${quote(plugin.name)}`, name, known),
-      );
-    }
-  }
-  let backend: Backend;
-  try {
-    backend = await plugin.create(readSettings(settings), createContext(settings, framings));
-  } catch (error) {
-    throw new ConfigError(originOf(error, plugin, settings), messageOf(error));
-  }
-  if (typeof backend?.query !== 'function') {
-    throw new ConfigError(`backend ${quote(plugin.name)}`, 'it made something without a function "query"');
-  }
-  return backend;
-}
-
-function readSettings(settings: readonly Setting[]): BackendSettings {
-  return {
-    get: (option) => settings.findLast(({ name }) => name === option)?.value,
-    all: (option) => settings.filter(({ name }) => name === option).map(({ value }) => value),
-  };
-}
-
-function createContext(settings: readonly Setting[], framings: Framings): BackendContext {
-  return {
-    async checkFraming(name, config, option) {
-      const known = await framings.load(
-        name,
-        settings.findLast((setting) => setting.name === option)?.base ?? '.',
-      );
-      framings.configure(known, config, { maximum: DEFAULT_LIMITS.segmentBytes });
-      return known;
-    },
-    checkPeer: (address, ports) => formatAddress(parseAddress(address, ports)),
-    warn: () => {},
-  };
-}
-
-/** Where the option was set that an error is about. */
-function originOf(error: unknown, plugin: BackendPlugin, settings: readonly Setting[]): string {
-  const option = error instanceof Error && 'option' in error ? String(error.option) : undefined;
-  if (option === undefined) return `backend ${quote(plugin.name)}`;
-  return settings.findLast(({ name }) => name === option)?.origin ?? option;
-}
-
-function unknownOption(what: string, name: string, known: readonly string[]): string {
-  const guess = nearest(name, known);
-  const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
-  return `unknown ${what}: ${quote(name)}; ${hint}`;
 }

@@ -33,7 +33,7 @@ export function parseFile(text: string, path: string): Setting[] {
     if (equals < 1) throw new ConfigError(place, `expected "key = value" or "[section]", not ${quote(line)}`);
     const name = line.slice(0, equals).trim();
     const value = line.slice(equals + 1).trim();
-    settings.push({ section, name, value, origin: `${place}: ${name}`, base });
+    settings.push({ section, name, value, layer: 'file', origin: `${place}: ${name}`, base });
   }
   return settings;
 }

@@ -1,11 +1,11 @@
 /** The text of `--help`, made from the tables that the options themselves come from. */
 import defaultBackend from '../plugins/backends/default.ts';
 import { builtIn } from '../plugins/modules.ts';
-import { CORE_OPTIONS } from './options.ts';
+import { CORE_OPTIONS, type OptionSpec } from './options.ts';
 
 export function helpText(): string {
-  const core = Object.values(CORE_OPTIONS).map(({ flags, placeholder, description, default: value }) =>
-    row(`${flags.join(', ')} ${placeholder}`, `${description} (${value})`),
+  const core = Object.values(CORE_OPTIONS).map((option) =>
+    row(`${option.flags.join(', ')} ${option.placeholder}`, describe(option)),
   );
   const backend = Object.entries(defaultBackend.options).map(([name, option]) =>
     row(
@@ -22,7 +22,7 @@ options (and their defaults):
 ${core.join('\n')}
 ${row('-c, --backend-option KEY=VALUE', 'an option of the backend chosen so far; may be repeated')}
 ${row('--config FILE', 'a configuration file; what stands on the command line wins')}
-${row('--check', 'judge the configuration, say what is wrong, and exit')}
+${row('--check', 'judge the configuration, print it or what is wrong with it, and exit')}
 ${row('--demo', 'bridge to an echo inside the daemon unless told otherwise, and say how to try it')}
 ${row('-h, --help', 'this text')}
 ${row('-V, --version', 'the version')}
@@ -30,11 +30,19 @@ ${row('-V, --version', 'the version')}
 options of the default backend:
 ${backend.join('\n')}
 
+environment: WEBSOCKSY_LISTEN_PORT for --port, WEBSOCKSY_LISTEN, WEBSOCKSY_LOG_LEVEL and so on for the others,
+WEBSOCKSY_CONFIG for the file, WEBSOCKSY_BACKEND_OPTION_HOST and so on for options of the backend.
+The command line wins over the environment, that over the file.
+
 backends: ${builtIn('backend').join(', ')}
 framings: ${builtIn('framing').join(', ')}
 
 exit status: 0 after a stop that was asked for, 1 if it could not start or failed, 2 for a wrong configuration
 `;
+}
+
+function describe({ description, default: value, defaultText = String(value) }: OptionSpec<unknown>): string {
+  return defaultText === '' ? description : `${description} (${defaultText})`;
 }
 
 function row(left: string, right: string): string {

@@ -1,7 +1,11 @@
 /**
  * The daemon's own options: one table for the command line, the file, the checks, `--help` and the documentation.
  */
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { messageOf } from '../errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../observability/logger.ts';
+import { checkSocketPath, temporaryPath } from '../transports/address.ts';
 import { quote } from './settings.ts';
 
 /** The values, as they are used. */
@@ -11,6 +15,9 @@ export interface CoreOptions {
   /** In seconds. */
   ping: number;
   backend: string;
+  plugin: string;
+  'dgram-dir': string | undefined;
+  'socket-mode': number;
   'log-level': LogLevel;
   /** In seconds. */
   'drain-wait': number;
@@ -23,7 +30,11 @@ export interface OptionSpec<T> {
   readonly flags: readonly string[];
   readonly placeholder: string;
   readonly default: T;
+  /** The default as it would be written, where that is not what `String` makes of it. */
+  readonly defaultText?: string;
   readonly description: string;
+  /** Each of them counts, in whatever layer it stands. Otherwise the last one wins. */
+  readonly repeatable?: true;
   /** Throws an Error that says what was expected. */
   readonly parse: (text: string) => T;
 }
@@ -38,10 +49,10 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
   },
   listen: {
     flags: ['-l', '--listen'],
-    placeholder: 'HOST',
+    placeholder: 'ADDRESS',
     default: '::',
-    description: 'address to listen on; ::, all of IPv6 and IPv4',
-    parse: parseHost,
+    description: 'address to listen on, or unix:///PATH; ::, all of IPv6 and IPv4',
+    parse: parseListen,
   },
   ping: {
     flags: ['-k', '--keepalive'],
@@ -54,8 +65,32 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
     flags: ['-b', '--backend'],
     placeholder: 'BACKEND',
     default: 'default',
-    description: 'what chooses the peer: a built-in name, or the path of a plugin',
+    description: 'what chooses the peer: a built-in name, or the path or package of a plugin',
     parse: parseNonEmpty,
+  },
+  plugin: {
+    flags: ['--plugin'],
+    placeholder: 'PLUGIN',
+    default: '',
+    description: 'path or package of a plugin that is then known by its name; may be repeated',
+    repeatable: true,
+    parse: parseNonEmpty,
+  },
+  'dgram-dir': {
+    flags: ['--dgram-dir'],
+    placeholder: 'FOLDER',
+    default: undefined,
+    defaultText: '',
+    description: 'where clients of unix-dgram:// peers bind a path instead of an abstract name',
+    parse: parseSocketFolder,
+  },
+  'socket-mode': {
+    flags: ['--socket-mode'],
+    placeholder: 'MODE',
+    default: 0o660,
+    defaultText: '0660',
+    description: 'who may connect to a unix:// socket that is listened on: its octal mode',
+    parse: parseMode,
   },
   'log-level': {
     flags: ['--log-level'],
@@ -86,6 +121,33 @@ function parseNumber(text: string, minimum: number, maximum: number): number {
     throw new Error(`expected a number from ${minimum} to ${maximum}, not ${quote(text)}`);
   }
   return value;
+}
+
+/** What `listen = unix://…` begins with. */
+export const UNIX = 'unix://';
+
+function parseListen(text: string): string {
+  if (!text.startsWith(UNIX)) return parseHost(text);
+  const path = checkSocketPath(text.slice(UNIX.length), text);
+  // It is bound under another name first, and moved into its place when it is ready.
+  if (!path.startsWith('@')) checkSocketPath(temporaryPath(dirname(path)), text);
+  return text;
+}
+
+function parseMode(text: string): number {
+  if (!/^0?[0-7]{3}$/.test(text)) throw new Error(`expected an octal mode as in 0660, not ${quote(text)}`);
+  return Number.parseInt(text, 8);
+}
+
+function parseSocketFolder(text: string): string {
+  try {
+    if (!statSync(text).isDirectory()) throw new Error('it is no folder');
+    accessSync(text, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new Error(`expected a folder to write to, not ${quote(text)}: ${messageOf(error)}`);
+  }
+  checkSocketPath(temporaryPath(text), text);
+  return text;
 }
 
 function parseHost(text: string): string {

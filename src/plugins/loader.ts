@@ -19,10 +19,15 @@ type Export = Readonly<Record<string, unknown>>;
  * Loads a backend.
  *
  * @param base the folder from which a relative path counts, and from which packages are looked for
+ * @param also names that the configuration has added to the built-in ones, for suggestions
  * @throws Error that names the plugin and what is wrong with it
  */
-export async function loadBackend(name: string, base: string): Promise<BackendPlugin> {
-  return (await load('backend', name, base)) as BackendPlugin;
+export async function loadBackend(
+  name: string,
+  base: string,
+  also: readonly string[] = [],
+): Promise<BackendPlugin> {
+  return (await load('backend', name, base, also)) as BackendPlugin;
 }
 
 /** Loads a framing; like `loadBackend`. */
@@ -35,14 +40,19 @@ export async function loadPlugin(name: string, base: string): Promise<Plugin> {
   return load('plugin', name, base);
 }
 
-async function load(kind: Kind | 'plugin', name: string, base: string): Promise<Plugin> {
+async function load(
+  kind: Kind | 'plugin',
+  name: string,
+  base: string,
+  also: readonly string[] = [],
+): Promise<Plugin> {
   const own = kind === 'plugin' ? undefined : findBuiltIn(kind, name);
   const what = `${kind} ${quote(name)}`;
   let module: Readonly<Record<string, unknown>>;
   try {
     module = await inTime(own === undefined ? importModule(name, base) : own(), 'it did not finish loading');
   } catch (error) {
-    if (error instanceof NoSuchModule && kind !== 'plugin') throw unknownPlugin(kind, name);
+    if (error instanceof NoSuchModule && kind !== 'plugin') throw unknownPlugin(kind, name, also);
     throw new Error(`${what} could not be loaded: ${messageOf(error)}`, { cause: error });
   }
   return check(module['default'], kind, what);

@@ -1,149 +1,163 @@
 /**
- * From an address to a connected transport.
- *
- * Names with several addresses are dialled as RFC 8305 §5 says: the next attempt starts 250 ms after the last one, or
- * at once when that has failed; earlier attempts stay alive; the first to connect wins and the others are dropped. All
- * of it, the name look-up included, happens within one timeout, and stops when the signal is aborted.
- *
- * Node's own `autoSelectFamily` is not used: it gives up each attempt after 250 ms, so that a peer which needs 300 ms
- * is never reached.
+ * From an address to a connected transport, within one timeout, and only for as long as somebody wants it.
  */
-import { connect, type Socket } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { connect, isIPv6, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault, messageOf } from '../errors.ts';
-import { formatAddress, formatEndpoint, type PeerAddress } from './address.ts';
+import { formatAddress, type PeerAddress, systemPath } from './address.ts';
+import { DatagramTransport } from './datagram.ts';
 import { EchoTransport } from './echo.ts';
-import type { Resolver } from './resolve.ts';
+import { connectFirst, MAX_ATTEMPTS, type RaceOptions } from './race.ts';
 import { STREAM_OPTIONS, type StreamTimeouts, StreamTransport } from './stream.ts';
 import type { Transport } from './transport.ts';
+import { UdpSocket } from './udp.ts';
+import { openUnixDatagram } from './unix-dgram.ts';
 
-/** RFC 8305 §8: the recommended Connection Attempt Delay. */
-const ATTEMPT_DELAY = 250;
-
-/** More addresses than this are not tried: within the dial timeout there would be no time for them. */
-const MAX_ATTEMPTS = 32;
-
-export interface DialOptions extends StreamTimeouts {
-  readonly resolver: Resolver;
-  /** Time for all of it, in ms. */
-  readonly dialTimeout: number;
+export interface DialOptions extends StreamTimeouts, RaceOptions {
+  /** The folder in which Unix datagram clients bind a path. Left out: they bind an abstract name. */
+  readonly dgramDir?: string | undefined;
 }
+
+/** What an attempt may use: the signal is aborted by the dial's own timeout, too. */
+type Attempt<Kind extends PeerAddress['kind']> = (
+  address: PeerAddress & { kind: Kind },
+  options: DialOptions,
+  signal: AbortSignal,
+) => Promise<Transport>;
+
+/** A listener with a full backlog makes connects to a Unix socket fail at once; 20 tries a second cost nothing. */
+const RETRY_DELAY = 50;
 
 /**
  * Dials a peer.
  *
- * @throws Fault `dial-failed` or `dial-timeout`, with what went wrong in its details; the signal's reason if aborted
+ * @throws (rejects) Fault `dial-failed` or `dial-timeout`, with what went wrong in its details; the signal's reason if aborted
  */
 export function dial(address: PeerAddress, options: DialOptions, signal: AbortSignal): Promise<Transport> {
   if (signal.aborted) return Promise.reject(signal.reason);
-  if (address.kind === 'echo') return Promise.resolve(new EchoTransport());
+  switch (address.kind) {
+    case 'tcp':
+      return connectFirst(address, options, signal).then((socket) => new StreamTransport(socket, options));
+    case 'udp':
+      return attempt(address, options, signal, dialUdp);
+    case 'unix':
+      return attempt(address, options, signal, dialUnix);
+    case 'unix-dgram':
+      return attempt(address, options, signal, dialUnixDatagram);
+    case 'echo':
+      return Promise.resolve(new EchoTransport());
+  }
+}
+
+/** Gives an attempt its time, and what it throws a code. */
+async function attempt<Kind extends PeerAddress['kind']>(
+  address: PeerAddress & { kind: Kind },
+  options: DialOptions,
+  signal: AbortSignal,
+  make: Attempt<Kind>,
+): Promise<Transport> {
+  const peer = formatAddress(address);
+  const controller = new AbortController();
+  const onAbort = () => controller.abort(signal.reason);
+  const onTimeout = () => controller.abort(new Fault('dial-timeout', { peer, errors: 'no answer' }));
+  signal.addEventListener('abort', onAbort);
+  const timer = setTimeout(onTimeout, options.dialTimeout);
+  try {
+    return await make(address, options, controller.signal);
+  } catch (error) {
+    if (controller.signal.aborted) throw controller.signal.reason;
+    throw new Fault('dial-failed', { peer, errors: explain(error) }, error);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+const dialUnix: Attempt<'unix'> = async ({ path }, options, signal) => {
+  for (;;) {
+    try {
+      return new StreamTransport(await connectPath(systemPath(path), signal), options);
+    } catch (error) {
+      // Linux, unix(7): the listener's backlog is full. A connect by TCP would wait in this place.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      await sleep(RETRY_DELAY, undefined, { signal });
+    }
+  }
+};
+
+function connectPath(path: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    new Race(address, options, signal, resolve, reject).start();
+    const socket = connect({ path, ...STREAM_OPTIONS });
+    const onAbort = () => socket.destroy(signal.reason);
+    signal.addEventListener('abort', onAbort);
+    const settle = () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.removeListener('error', onError);
+    };
+    const onError = (error: Error) => {
+      settle();
+      reject(error);
+    };
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      settle();
+      resolve(socket);
+    });
   });
 }
 
-class Race {
-  readonly #address: PeerAddress & { kind: 'tcp' };
-  readonly #options: DialOptions;
-  readonly #signal: AbortSignal;
-  readonly #resolve: (transport: Transport) => void;
-  readonly #reject: (reason: unknown) => void;
-  readonly #attempts = new Set<Socket>();
-  readonly #errors: string[] = [];
-  #addresses: readonly string[] = [];
-  #next = 0;
-  #settled = false;
-  #deadline: NodeJS.Timeout | undefined;
-  #delay: NodeJS.Timeout | undefined;
-
-  constructor(
-    address: PeerAddress & { kind: 'tcp' },
-    options: DialOptions,
-    signal: AbortSignal,
-    resolve: (transport: Transport) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    this.#address = address;
-    this.#options = options;
-    this.#signal = signal;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  start(): void {
-    this.#signal.addEventListener('abort', this.#onAbort);
-    this.#deadline = setTimeout(() => this.#fail(this.#fault('dial-timeout')), this.#options.dialTimeout);
-    const found = this.#options.resolver(this.#address.host);
-    if (found instanceof Promise) {
-      found.then(
-        (addresses) => this.#begin(addresses),
-        (error) => {
-          this.#errors.push(messageOf(error));
-          this.#fail(this.#fault('dial-failed'));
-        },
-      );
-    } else {
-      this.#begin(found);
+/** A datagram socket connects without asking anybody: only an address without any way to it is passed over. */
+const dialUdp: Attempt<'udp'> = async ({ host, port }, options, signal) => {
+  const found = await unlessAborted(options.resolver(host), signal);
+  const errors: string[] = [];
+  for (const ip of found.slice(0, MAX_ATTEMPTS)) {
+    try {
+      return new DatagramTransport(await connectUdp(ip, port), options);
+    } catch (error) {
+      errors.push(`${ip}: ${explain(error)}`);
     }
   }
+  throw new Error(errors.length > 0 ? errors.join(', ') : 'no address');
+};
 
-  #begin(addresses: readonly string[]): void {
-    if (this.#settled) return;
-    this.#addresses = addresses.slice(0, MAX_ATTEMPTS);
-    this.#attempt();
-  }
-
-  #attempt(): void {
-    clearTimeout(this.#delay);
-    const host = this.#addresses[this.#next];
-    if (host === undefined) {
-      // An attempt that is still alive may win yet.
-      if (this.#attempts.size === 0) this.#fail(this.#fault('dial-failed'));
-      return;
-    }
-    this.#next += 1;
-    const { port } = this.#address;
-    const target = { host, port, autoSelectFamily: false, noDelay: true };
-    const socket = connect({ ...target, ...STREAM_OPTIONS });
-    this.#attempts.add(socket);
-    socket.once('connect', () => this.#win(socket));
-    socket.once('error', (error) => {
-      this.#attempts.delete(socket);
-      this.#errors.push(
-        `${formatEndpoint(host, port)}: ${(error as NodeJS.ErrnoException).code ?? error.message}`,
-      );
-      if (!this.#settled) this.#attempt();
+/** Connected, so that the system passes on only what comes from the peer, and tells when the peer is not there. */
+function connectUdp(ip: string, port: number): Promise<UdpSocket> {
+  const family = isIPv6(ip) ? 6 : 4;
+  const socket = createSocket({
+    type: family === 6 ? 'udp6' : 'udp4',
+    lookup: (host, _options, callback) => callback(null, host, isIPv6(host) ? 6 : 4),
+  });
+  return new Promise((resolve, reject) => {
+    socket.connect(port, ip, (error?: Error) => {
+      if (error === undefined) {
+        resolve(new UdpSocket(socket, family));
+      } else {
+        socket.close();
+        reject(error);
+      }
     });
-    if (this.#next < this.#addresses.length) this.#delay = setTimeout(() => this.#attempt(), ATTEMPT_DELAY);
-  }
+  });
+}
 
-  #win(socket: Socket): void {
-    if (this.#settled) return;
-    this.#attempts.delete(socket);
-    this.#settle();
-    socket.removeAllListeners('connect');
-    socket.removeAllListeners('error');
-    this.#resolve(new StreamTransport(socket, this.#options));
-  }
+const dialUnixDatagram: Attempt<'unix-dgram'> = async ({ path }, options) =>
+  new DatagramTransport(openUnixDatagram(path, options.dgramDir), options);
 
-  #fail(reason: unknown): void {
-    if (this.#settled) return;
-    this.#settle();
-    this.#reject(reason);
+/** The value; or the signal's reason, as soon as it is aborted. */
+async function unlessAborted<T>(value: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort);
+  });
+  try {
+    return await Promise.race([value, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
   }
+}
 
-  readonly #onAbort = () => this.#fail(this.#signal.reason);
-
-  #settle(): void {
-    this.#settled = true;
-    clearTimeout(this.#deadline);
-    clearTimeout(this.#delay);
-    this.#signal.removeEventListener('abort', this.#onAbort);
-    for (const socket of this.#attempts) socket.destroy();
-    this.#attempts.clear();
-  }
-
-  #fault(code: 'dial-failed' | 'dial-timeout'): Fault {
-    const errors = this.#errors.length > 0 ? this.#errors.join(', ') : 'no answer';
-    return new Fault(code, { peer: formatAddress(this.#address), errors });
-  }
+/** The system's code, which says it all; else the message. */
+function explain(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? messageOf(error);
 }

@@ -3,6 +3,8 @@ import type { DataOpcode, Transport, TransportHandler } from './transport.ts';
 
 export class EchoTransport implements Transport {
   readonly kind = 'message';
+  readonly maximum = Number.POSITIVE_INFINITY;
+  readonly dropped = 0;
   readonly undelivered = 0;
   #handler: TransportHandler | undefined;
   #paused = false;

@@ -27,6 +27,8 @@ export const STREAM_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: HIGH
 
 export class StreamTransport implements Transport {
   readonly kind = 'stream';
+  readonly maximum = Number.POSITIVE_INFINITY;
+  readonly dropped = 0;
   readonly #socket: Socket;
   readonly #timeouts: StreamTimeouts;
   #handler: TransportHandler | undefined;

@@ -6,8 +6,12 @@ export type DataOpcode = 1 | 2;
 export interface Transport {
   /** A stream has no boundaries; a message transport keeps each write whole. */
   readonly kind: 'stream' | 'message';
+  /** Largest message that can be written, in bytes. Infinity for a stream. */
+  readonly maximum: number;
   /** Bytes that were written and could not be delivered, because the endpoint broke or was destroyed before. */
   readonly undelivered: number;
+  /** Messages from the endpoint that were thrown away, because they came faster than they were taken. */
+  readonly dropped: number;
   /** Begins to deliver to the handler. What has arrived before is not lost. */
   start(handler: TransportHandler): void;
   /**
@@ -30,8 +34,8 @@ export interface Transport {
 export interface TransportHandler {
   /** Bytes of a stream. They are the handler's own. */
   onBytes(bytes: Uint8Array): void;
-  /** A whole message. */
-  onMessage(message: Uint8Array, opcode: DataOpcode): void;
+  /** A whole message. Without an opcode where the endpoint's messages have no type. They are the handler's own. */
+  onMessage(message: Uint8Array, opcode: DataOpcode | undefined): void;
   /** Takes bytes again after `write` returned false. */
   onDrain(): void;
   /** The endpoint is done sending, in order. */

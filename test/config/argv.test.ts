@@ -30,7 +30,7 @@ describe('options with a value', () => {
     ['--drain-wait', 'drain-wait'],
     ['--drain', 'drain'],
   ])('%s sets the core option %s', (flag, name) => {
-    const setting = { section: 'core', name, value: 'x=y', origin: flag, base: '/base' };
+    const setting = { section: 'core', name, value: 'x=y', layer: 'arguments', origin: flag, base: '/base' };
     expect(parseArgv([flag, 'x=y'], '/base').settings).toEqual([setting]);
     if (flag.startsWith('--')) expect(parseArgv([`${flag}=x=y`], '/base').settings).toEqual([setting]);
     // What an option takes for its value is not looked at: a value may begin with a dash, and may be empty.
@@ -47,7 +47,14 @@ describe('options with a value', () => {
 
   test.each(['-c', '--backend-option'])('%s sets an option of the backend; the first = splits', (flag) => {
     expect(parseArgv([flag, 'host=tcp://x?a=b'], '/base').settings).toEqual([
-      { section: 'backend', name: 'host', value: 'tcp://x?a=b', origin: `${flag} host`, base: '/base' },
+      {
+        section: 'backend',
+        name: 'host',
+        value: 'tcp://x?a=b',
+        layer: 'arguments',
+        origin: `${flag} host`,
+        base: '/base',
+      },
     ]);
     expect(parseArgv([flag, 'host='], '/base').settings[0]).toMatchObject({ name: 'host', value: '' });
     expect(refusal(flag)).toBe(`${flag}: expected a value: ${flag} KEY=VALUE`);
@@ -170,7 +177,17 @@ test('every flag in the list of all flags is understood, and no other is', () =>
   expect([...ALL_FLAGS].sort()).toEqual(
     [
       ...['-p', '--port', '-l', '--listen', '-k', '--keepalive', '-b', '--backend', '-c', '--backend-option'],
-      ...['--log-level', '--drain-wait', '--drain', '--config', '--demo', '--check'],
+      ...[
+        '--plugin',
+        '--dgram-dir',
+        '--socket-mode',
+        '--log-level',
+        '--drain-wait',
+        '--drain',
+        '--config',
+        '--demo',
+        '--check',
+      ],
       ...['--help', '-h', '--version', '-V'],
     ].sort(),
   );

@@ -59,7 +59,14 @@ describe('a file', () => {
 
   test('tells of each setting where it stands, and from where its paths count', () => {
     expect(parseFile('\n[backend]\nframing = ./x.mjs\n', PATH)).toEqual([
-      { section: 'backend', name: 'framing', value: './x.mjs', origin: `${PATH}:3: framing`, base: '/etc' },
+      {
+        section: 'backend',
+        name: 'framing',
+        value: './x.mjs',
+        layer: 'file',
+        origin: `${PATH}:3: framing`,
+        base: '/etc',
+      },
     ]);
     expect(parseFile('port = 1', 'local.conf')[0]).toMatchObject({ origin: 'local.conf:1: port', base: '.' });
   });

@@ -73,13 +73,9 @@ describe('a refusal names the text and says what to do', () => {
   test.each([
     ['echo://host', /nothing behind it/],
     ['echo://host:80', /nothing behind it/],
-    ['udp://host:53', /udp:\/\/ peers are not supported.*use tcp:\/\/ or echo:\/\//],
-    ['UDP://host:53', /udp:\/\/ peers are not supported/],
-    ['unix:///run/x', /unix:\/\/ peers are not supported.*use tcp:\/\/ or echo:\/\//],
-    ['unix-dgram:///run/x', /unix-dgram:\/\/ peers are not supported.*use tcp:\/\/ or echo:\/\//],
-    ['fifotx:///x', /fifotx:\/\/ was never implemented.*use tcp:\/\/ or echo:\/\//],
-    ['fiforx:///x', /fiforx:\/\/ was never implemented.*use tcp:\/\/ or echo:\/\//],
-    ['http://host:80', /unknown scheme "http"; use tcp:\/\/ or echo:\/\//],
+    ['fifotx:///x', /fifotx:\/\/ was never implemented.*use tcp:\/\/, .* or echo:\/\//],
+    ['fiforx:///x', /fiforx:\/\/ was never implemented.*use tcp:\/\/, .* or echo:\/\//],
+    ['http://host:80', /unknown scheme "http"; use tcp:\/\/, .* or echo:\/\//],
     ['ws://host:80', /unknown scheme "ws"/],
     ['://host:80', /unknown scheme ""/],
     ['constructor://host:80', /unknown scheme "constructor"/],
@@ -92,14 +88,14 @@ describe('a refusal names the text and says what to do', () => {
     ['tcp://host:', /a port is a number from 1 to 65535, not ""/],
     ['tcp://host:0', /a port is a number from 1 to 65535, not "0"/],
     ['tcp://host:65536', /a port is a number from 1 to 65535, not "65536"/],
-    ['tcp://host:1e3', /not "1e3"/],
-    ['tcp://host:0x50', /not "0x50"/],
+    ['tcp://host:1e3', /no TCP service is called "1e3"/],
+    ['tcp://host:0x50', /no TCP service is called "0x50"/],
     ['tcp://host:-1', /not "-1"/],
     ['tcp://host:+80', /not "\+80"/],
     ['tcp://host:80.0', /not "80.0"/],
     ['tcp://host: 80', /not " 80"/],
     ['tcp://host:80/', /not "80\/"/],
-    ['tcp://host:http', /not "http"/],
+    ['tcp://host:not-a-service', /no TCP service is called "not-a-service"/],
     ['tcp://host:1234567890123456789', /a port is a number/],
     ['tcp://host:\u0661', /a port is a number/],
     ['tcp://a:b:80', /a port is a number/],
@@ -133,7 +129,7 @@ describe('a refusal names the text and says what to do', () => {
   test('even where an explicit port stands in for the one that is wrong', () => {
     // Taken as it is, this one would dial the host "2001", which is 0.0.7.209 to the resolver.
     expect(refusal('tcp://2001:db8:::1', { port: 80 })).toMatch(/2001:db8:::1/);
-    expect(refusal('tcp://host:http', { port: 80 })).toMatch(/http/);
+    expect(refusal('tcp://host:not-a-service', { port: 80 })).toMatch(/not-a-service/);
   });
 });
 
@@ -213,8 +209,10 @@ describe('numbers', () => {
   });
 
   test('a port alone is quoted in its refusal', () => {
-    expect(parsePort('65535')).toBe(65535);
-    expect(() => parsePort('65536')).toThrow('"65536": a port is a number from 1 to 65535, not "65536"');
-    expect(() => parsePort('x', 'host:x')).toThrow('"host:x": a port is a number from 1 to 65535, not "x"');
+    expect(parsePort('65535', 'tcp')).toBe(65535);
+    expect(() => parsePort('65536', 'tcp')).toThrow('a port is a number from 1 to 65535, not "65536"');
+    expect(() => parsePort('0', 'udp', 'host:0')).toThrow(
+      '"host:0": a port is a number from 1 to 65535, not "0"',
+    );
   });
 });

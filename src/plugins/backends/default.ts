@@ -14,8 +14,14 @@ export default defineBackend({
   kind: 'backend',
   name: 'default',
   options: {
-    host: { description: 'the peer: tcp://HOST[:PORT] or echo://', default: 'tcp://localhost' },
-    port: { description: "the peer's port; wins over one in host", default: String(DEFAULT_PORT) },
+    host: {
+      description: 'the peer: tcp://HOST[:PORT], udp://…, unix://PATH, unix-dgram://PATH or echo://',
+      default: 'tcp://localhost',
+    },
+    port: {
+      description: "the peer's port, or a service's name; wins over one in host",
+      default: String(DEFAULT_PORT),
+    },
     framing: { description: 'how the bytes from the peer become messages', default: 'auto' },
     'framing-config': { description: "the framing's own configuration" },
     protocol: { description: 'the subprotocol to select if the client offers it; *: its first offer' },
@@ -26,13 +32,10 @@ export default defineBackend({
     const framing = await naming(named === undefined ? 'framing-config' : 'framing', () =>
       context.checkFraming(named ?? 'auto', framingConfig, 'framing'),
     );
+    const host = settings.get('host') ?? 'tcp://localhost';
     const port = settings.get('port');
-    const peer = await naming('host', () =>
-      context.checkPeer(settings.get('host') ?? 'tcp://localhost', {
-        port: port === undefined ? undefined : readPort(port),
-        defaultPort: DEFAULT_PORT,
-      }),
-    );
+    const check = (chosen?: string) => context.checkPeer(host, { port: chosen, defaultPort: DEFAULT_PORT });
+    const peer = await naming('host', () => check()).then(() => naming('port', () => check(port)));
     const wanted = settings.get('protocol');
     return {
       async query(request) {
@@ -48,13 +51,6 @@ function select(wanted: string | undefined, offers: readonly string[]): string |
   if (wanted === '*') return offers[0];
   const name = wanted.toLowerCase();
   return offers.find((offer) => offer.toLowerCase() === name);
-}
-
-function readPort(text: string): number {
-  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65535)
-    throw optionError('port', `expected a number from 1 to 65535, not ${JSON.stringify(text)}`);
-  return port;
 }
 
 /** An error of the callback's becomes one of this option, unless it names an option itself. */

@@ -14,6 +14,7 @@ async function routeFor(options: Options, subprotocols: readonly string[] = []):
     section: 'backend',
     name,
     value,
+    layer: 'arguments',
     origin: `-c ${name}`,
     base: '.',
   }));
@@ -49,21 +50,28 @@ describe('the peer', () => {
     [{ host: '::1' }, 'tcp://[::1]:5900'],
     [{ host: 'echo://' }, 'echo://'],
     [{ host: 'echo://', port: '80' }, 'echo://'],
+    [{ host: 'tcp://db.example:http' }, 'tcp://db.example:80'],
+    [{ host: 'tcp://db.example', port: 'https' }, 'tcp://db.example:443'],
+    [{ host: 'udp://db.example' }, 'udp://db.example:5900'],
+    [{ host: 'udp://db.example', port: 'domain' }, 'udp://db.example:53'],
+    [{ host: 'unix:///run/app.sock' }, 'unix:///run/app.sock'],
+    [{ host: 'unix:///run/app.sock', port: '80' }, 'unix:///run/app.sock'],
+    [{ host: 'unix://@app' }, 'unix://@app'],
   ])('of %j is %s', async (options, peer) => {
     expect((await routeFor(options)).peer).toBe(peer);
   });
 
   test.each([
-    [{ port: '0' }, /^-c port: expected a number from 1 to 65535, not "0"/],
-    [{ port: '65536' }, /^-c port: expected a number from 1 to 65535/],
+    [{ port: '0' }, /^-c port: a port is a number from 1 to 65535, not "0"/],
+    [{ port: '65536' }, /^-c port: a port is a number from 1 to 65535/],
     [{ port: '' }, /^-c port: /],
-    [{ port: 'vnc' }, /^-c port: .*not "vnc"/],
+    [{ port: 'not-a-service' }, /^-c port: .*no TCP service is called "not-a-service"/],
+    [{ host: 'udp://a', port: 'ssh-not' }, /^-c port: .*no UDP service is called "ssh-not"/],
     [{ port: '-1' }, /^-c port: /],
     [{ port: '80x' }, /^-c port: /],
-    [{ port: '000080' }, /^-c port: /],
     [{ host: '' }, /^-c host: .*no host/],
     [{ host: 'tcp://db.example:x' }, /^-c host: .*a port is a number/],
-    [{ host: 'udp://db.example:53' }, /^-c host: .*not supported/],
+    [{ host: 'fifotx:///x' }, /^-c host: .*never implemented/],
     [{ host: 'gopher://db.example' }, /^-c host: .*unknown scheme/],
     [{ host: 'tcp://a b' }, /^-c host: .*not a host name/],
   ])('of %j is refused, and the option is named', async (options, message) => {

@@ -1,0 +1,63 @@
+/**
+ * Loads the small native part that Unix datagrams need, if it was built and this machine can use it. Nothing else of the
+ * daemon depends on it.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '../errors.ts';
+import type { PeerAddress } from './address.ts';
+
+/** The functions of unix-dgram.c. Numbers below zero are system errors, as in `util.getSystemErrorName`. */
+export interface NativeDatagrams {
+  /** `local` undefined: the kernel chooses an abstract name. `sendBuffer` is SO_SNDBUF. */
+  open(
+    peer: Uint8Array,
+    local: Uint8Array | undefined,
+    onReady: (events: number) => void,
+  ): number | { readonly socket: NativeSocket; readonly sendBuffer: number };
+  /** Which events to tell of: READABLE, WRITABLE, both, or 0. */
+  watch(socket: NativeSocket, events: number): number;
+  send(socket: NativeSocket, bytes: Uint8Array): number;
+  receive(socket: NativeSocket): Uint8Array | number;
+  close(socket: NativeSocket): void;
+}
+
+/** Opaque. */
+export type NativeSocket = object;
+
+/** In the order in which they are tried: beside the compiled file; from the sources, where these are run as they are. */
+const PLACES = ['./unix-dgram.node', '../../dist/src/transports/unix-dgram.node'];
+
+let loaded: NativeDatagrams | { readonly problem: string } | undefined;
+
+/** @throws Error that says why there is no native part, and what to do */
+export function native(): NativeDatagrams {
+  loaded ??= load();
+  if ('problem' in loaded) throw new Error(loaded.problem);
+  return loaded;
+}
+
+/** Throws like `native` if a peer cannot be dialled without it. */
+export function requireNative(address: PeerAddress): void {
+  if (address.kind === 'unix-dgram') native();
+}
+
+function load(): NativeDatagrams | { problem: string } {
+  if (process.platform !== 'linux') return { problem: 'unix-dgram:// peers need Linux' };
+  const file = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find(existsSync);
+  if (file === undefined) {
+    return {
+      problem:
+        'unix-dgram:// peers need the native part, which was not built: install a C compiler and the Node.js headers (Debian: gcc, libc6-dev, libnode-dev; Alpine: gcc, musl-dev, nodejs-dev) and run "npm run build"',
+    };
+  }
+  const module = { exports: {} };
+  try {
+    process.dlopen(module, file);
+  } catch (error) {
+    return {
+      problem: `unix-dgram:// peers need the native part, which was built for another system (${messageOf(error)}): run "npm run build" on this one`,
+    };
+  }
+  return module.exports as NativeDatagrams;
+}

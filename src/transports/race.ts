@@ -1,0 +1,149 @@
+/**
+ * From the addresses of a name to one connected TCP socket.
+ *
+ * They are dialled as RFC 8305 §5 says: the next attempt starts 250 ms after the last one, or at once when that has
+ * failed; earlier attempts stay alive; the first to connect wins and the others are dropped. All of it, the name
+ * look-up included, happens within one timeout, and stops when the signal is aborted.
+ *
+ * Node's own `autoSelectFamily` is not used: it gives up each attempt after 250 ms, so that a peer which needs 300 ms
+ * is never reached.
+ */
+import { connect, type Socket } from 'node:net';
+import { Fault, messageOf } from '../errors.ts';
+import { formatAddress, formatEndpoint, type PeerAddress } from './address.ts';
+import type { Resolver } from './resolve.ts';
+import { STREAM_OPTIONS } from './stream.ts';
+
+/** RFC 8305 §8: the recommended Connection Attempt Delay. */
+const ATTEMPT_DELAY = 250;
+
+/** More addresses than this are not tried: within the dial timeout there would be no time for them. */
+export const MAX_ATTEMPTS = 32;
+
+export interface RaceOptions {
+  readonly resolver: Resolver;
+  /** Time for all of it, in ms. */
+  readonly dialTimeout: number;
+}
+
+/**
+ * Connects to the first address of a TCP peer that answers.
+ *
+ * @throws (rejects) Fault `dial-failed` or `dial-timeout`, with what went wrong in its details; the signal's reason if aborted
+ */
+export function connectFirst(
+  address: PeerAddress & { kind: 'tcp' },
+  options: RaceOptions,
+  signal: AbortSignal,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    new Race(address, options, signal, resolve, reject).start();
+  });
+}
+
+class Race {
+  readonly #address: PeerAddress & { kind: 'tcp' };
+  readonly #options: RaceOptions;
+  readonly #signal: AbortSignal;
+  readonly #resolve: (socket: Socket) => void;
+  readonly #reject: (reason: unknown) => void;
+  readonly #attempts = new Set<Socket>();
+  readonly #errors: string[] = [];
+  #addresses: readonly string[] = [];
+  #next = 0;
+  #settled = false;
+  #deadline: NodeJS.Timeout | undefined;
+  #delay: NodeJS.Timeout | undefined;
+
+  constructor(
+    address: PeerAddress & { kind: 'tcp' },
+    options: RaceOptions,
+    signal: AbortSignal,
+    resolve: (socket: Socket) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#address = address;
+    this.#options = options;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(): void {
+    this.#signal.addEventListener('abort', this.#onAbort);
+    this.#deadline = setTimeout(() => this.#fail(this.#fault('dial-timeout')), this.#options.dialTimeout);
+    const found = this.#options.resolver(this.#address.host);
+    if (found instanceof Promise) {
+      found.then(
+        (addresses) => this.#begin(addresses),
+        (error) => {
+          this.#errors.push(messageOf(error));
+          this.#fail(this.#fault('dial-failed'));
+        },
+      );
+    } else {
+      this.#begin(found);
+    }
+  }
+
+  #begin(addresses: readonly string[]): void {
+    if (this.#settled) return;
+    this.#addresses = addresses.slice(0, MAX_ATTEMPTS);
+    this.#attempt();
+  }
+
+  #attempt(): void {
+    clearTimeout(this.#delay);
+    const host = this.#addresses[this.#next];
+    if (host === undefined) {
+      // An attempt that is still alive may win yet.
+      if (this.#attempts.size === 0) this.#fail(this.#fault('dial-failed'));
+      return;
+    }
+    this.#next += 1;
+    const { port } = this.#address;
+    const target = { host, port, autoSelectFamily: false, noDelay: true };
+    const socket = connect({ ...target, ...STREAM_OPTIONS });
+    this.#attempts.add(socket);
+    socket.once('connect', () => this.#win(socket));
+    socket.once('error', (error) => {
+      this.#attempts.delete(socket);
+      this.#errors.push(
+        `${formatEndpoint(host, port)}: ${(error as NodeJS.ErrnoException).code ?? error.message}`,
+      );
+      if (!this.#settled) this.#attempt();
+    });
+    if (this.#next < this.#addresses.length) this.#delay = setTimeout(() => this.#attempt(), ATTEMPT_DELAY);
+  }
+
+  #win(socket: Socket): void {
+    if (this.#settled) return;
+    this.#attempts.delete(socket);
+    this.#settle();
+    socket.removeAllListeners('connect');
+    socket.removeAllListeners('error');
+    this.#resolve(socket);
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#settled) return;
+    this.#settle();
+    this.#reject(reason);
+  }
+
+  readonly #onAbort = () => this.#fail(this.#signal.reason);
+
+  #settle(): void {
+    this.#settled = true;
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#delay);
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    for (const socket of this.#attempts) socket.destroy();
+    this.#attempts.clear();
+  }
+
+  #fault(code: 'dial-failed' | 'dial-timeout'): Fault {
+    const errors = this.#errors.length > 0 ? this.#errors.join(', ') : 'no answer';
+    return new Fault(code, { peer: formatAddress(this.#address), errors });
+  }
+}
