@@ -47,7 +47,9 @@ async function load(kind: Kind | 'plugin', name: string, base: string): Promise<
     );
     plugin = defaultExport(module);
   } catch (error) {
-    if (isInstance(error, NoSuchModule) && kind !== 'plugin') throw unknownPlugin(kind, name);
+    // What begins with an @ can only be meant as a package.
+    if (isInstance(error, NoSuchModule) && kind !== 'plugin' && !name.startsWith('@'))
+      throw unknownPlugin(kind, name);
     throw new Error(`${what} could not be loaded: ${explain(error)}`, { cause: error });
   }
   let fault: string | undefined;

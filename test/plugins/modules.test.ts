@@ -148,7 +148,11 @@ describe('a package', () => {
     // Installed beside us, not beside whoever names it.
     ['typescript', 'a'],
   ])('%s is not found from %s', async (name, folder) => {
-    expect(await refusal(loadFraming(name, at(folder)))).toMatch(`unknown framing "${name}"`);
+    expect(await refusal(loadFraming(name, at(folder)))).toContain(
+      name.startsWith('@')
+        ? `framing "${name}" could not be loaded: no package of that name is installed for ${at(folder)}`
+        : `unknown framing "${name}"`,
+    );
     expect(await refusal(loadPlugin(name, at(folder)))).toBe(
       `plugin "${name}" could not be loaded: no package of that name is installed for ${at(folder)}`,
     );
@@ -213,7 +217,11 @@ describe('never imported is', () => {
     expect(error).toBeInstanceOf(NoSuchModule);
     // Refused for its name: nobody has looked for it.
     expect((error as Error).message).toBe('that is no name of a package');
-    expect(await refusal(loadBackend(name, at('a')))).toContain(`unknown backend ${JSON.stringify(name)}`);
+    expect(await refusal(loadBackend(name, at('a')))).toContain(
+      name.startsWith('@')
+        ? `backend "${name}" could not be loaded: that is no name of a package`
+        : `unknown backend ${JSON.stringify(name)}`,
+    );
   });
 });
 
