@@ -119,9 +119,8 @@ export function asFault(thrown: unknown, code: FaultCode = 'internal'): Fault {
 
 /** The message of anything that was thrown, also of what is not an Error. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message;
   try {
-    return String(thrown);
+    return thrown instanceof Error ? String(thrown.message) : String(thrown);
   } catch {
     return 'something that cannot be shown was thrown';
   }

@@ -77,9 +77,13 @@ export async function planRoute(
 }
 
 /** Whose answer it is, and where it is written. */
-function blame({ backendName }: RoutingOptions, answer: unknown): FaultDetails {
-  const { origin } = answer as Partial<Route>;
-  return { backend: backendName, at: typeof origin === 'string' ? origin : undefined };
+function blame({ backendName: backend }: RoutingOptions, answer: unknown): FaultDetails {
+  try {
+    const { origin } = answer as Partial<Route>;
+    return { backend, at: typeof origin === 'string' ? origin : undefined };
+  } catch {
+    return { backend };
+  }
 }
 
 function ask(
@@ -140,6 +144,10 @@ function readRefusal(refusal: Refusal): Error {
 
 function readRoute(route: Route, request: UpgradeRequest, { framings, segmentBytes }: RoutingOptions): Plan {
   const { subprotocol, framing: framingName = 'auto', framingConfig } = route;
+  for (const [member, value] of Object.entries({ framing: route.framing, framingConfig })) {
+    if (value !== undefined && typeof value !== 'string')
+      throw new Error(`the ${member} of the route is a ${typeof value}, not a string`);
+  }
   if (typeof route.peer !== 'string') throw new Error('the backend answered a route without a peer');
   if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
     throw new Error(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);

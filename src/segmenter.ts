@@ -11,7 +11,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Fault, messageOf } from './errors.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
-import type { Framing } from './plugins/api.ts';
+import type { Framing, MessageType } from './plugins/api.ts';
 
 export interface SegmentSink {
   /** A message: `bytes[start, end)`, which will not change any more. */
@@ -101,15 +101,16 @@ export class Segmenter {
   }
 
   #next(bytes: Uint8Array, start: number, end: number, scanned: number, ended: boolean): number {
-    let length: number;
+    let length: unknown;
     try {
       length = this.#framing.next(bytes, start, end, scanned, ended);
     } catch (error) {
       throw new Fault('framing-failed', { message: messageOf(error) }, error);
     }
-    if (!Number.isInteger(length) || length < 0 || length > end - start) {
+    if (!isLength(length, end - start)) {
+      forgetRejection(length);
       throw new Fault('framing-failed', {
-        message: `next answered ${String(length)} for ${end - start} bytes`,
+        message: `next answered ${show(length)} for ${end - start} bytes`,
       });
     }
     if (length > this.#maximum)
@@ -117,8 +118,16 @@ export class Segmenter {
     return length;
   }
 
+  #type(): MessageType {
+    try {
+      return this.#framing.type;
+    } catch (error) {
+      throw new Fault('framing-failed', { message: `type threw: ${messageOf(error)}` }, error);
+    }
+  }
+
   #send(bytes: Uint8Array, start: number, end: number): void {
-    const { type } = this.#framing;
+    const type = this.#type();
     if (type === 'discard') return;
     let text = false;
     if (type === 'auto' || type === 'text') {
@@ -126,8 +135,24 @@ export class Segmenter {
       text = isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
       if (!text && type === 'text') this.#mistyped += 1;
     } else if (type !== 'binary') {
-      throw new Fault('framing-failed', { message: `type is ${JSON.stringify(type)}` });
+      throw new Fault('framing-failed', { message: `type is ${show(type)}` });
     }
     this.#sink.onSegment(text, bytes, start, end);
   }
+}
+
+function isLength(length: unknown, available: number): length is number {
+  return typeof length === 'number' && Number.isInteger(length) && length >= 0 && length <= available;
+}
+
+/** A value with its type, in a few words: a number is not the text of one. */
+function show(value: unknown): string {
+  return typeof value === 'number' || value === undefined || value === null
+    ? String(value)
+    : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value} (${messageOf(value)})`;
+}
+
+/** An `async next` is answered with an error here; what becomes of its promise must not end the daemon. */
+function forgetRejection(answer: unknown): void {
+  if (answer instanceof Promise) answer.catch(() => {});
 }

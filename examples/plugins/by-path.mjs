@@ -10,8 +10,8 @@ export default {
   name: 'by-path',
   options: {},
   create: () => ({
-    async query({ target, subprotocols }) {
-      const route = PEERS[target.split('?', 1)[0]];
+    async query({ path, subprotocols }) {
+      const route = PEERS[path];
       return route ? { ...route, subprotocol: subprotocols[0] } : null;
     },
   }),

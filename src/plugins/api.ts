@@ -34,7 +34,7 @@ export interface Framing {
   /** Of the message that `next` has just found. */
   readonly type: MessageType;
   /**
-   * Finds the end of the message that begins at `start`.
+   * Finds the end of the message that begins at `start`. Not async, like `configure`.
    *
    * @param buffer the bytes from the peer; only `[start, end)` may be looked at, nothing may be changed or kept
    * @param scanned how many of the bytes from `start` on were there already when `next` last answered 0: a scan can go on behind them
@@ -58,7 +58,7 @@ export interface FramingPlugin {
   readonly name: string;
   /**
    * Reads the framing's configuration, once, when the daemon's is loaded, and answers with what makes a framing for
-   * each connection.
+   * each connection. Neither may be async: nobody awaits a promise of theirs, and one that is rejected ends the daemon.
    *
    * @param config the text behind `framing-config`, as it stands; undefined: none was given
    * @throws to say what is wrong with it
@@ -165,6 +165,7 @@ export interface BackendContext {
 export interface BackendPlugin {
   readonly apiVersion: number;
   readonly kind: 'backend';
+  /** For messages about it. */
   readonly name: string;
   /** The options it takes, by name. Others are refused before `create` is called. */
   readonly options: Readonly<Record<string, BackendOption>>;

@@ -63,13 +63,12 @@ export class Framings {
     const make = this.#configured.get(configurationKey(name, config)) ?? this.#factory(name, config);
     try {
       framing = make(bounds);
+      if (framing instanceof Promise) framing.catch(() => {});
+      if (typeof framing?.next !== 'function') throw new Error('it made something without "next"');
+      if (!MESSAGE_TYPES.includes(framing.type))
+        throw new Error(`its type must be one of ${MESSAGE_TYPES.join(', ')}`);
     } catch (error) {
       throw refusal(name, error);
-    }
-    if (typeof framing?.next !== 'function')
-      throw new Error(`framing ${quote(name)}: it made something without "next"`);
-    if (!MESSAGE_TYPES.includes(framing.type)) {
-      throw new Error(`framing ${quote(name)}: its type must be one of ${MESSAGE_TYPES.join(', ')}`);
     }
     return framing;
   }
@@ -78,7 +77,10 @@ export class Framings {
     const plugin = this.#plugins.get(name);
     if (plugin === undefined) throw unknownPlugin('framing', name, [...this.#plugins.keys()]);
     try {
-      return plugin.configure(config);
+      const make: unknown = plugin.configure(config);
+      if (typeof make === 'function') return make as FramingFactory;
+      if (make instanceof Promise) make.catch(() => {});
+      throw new Error('its "configure" must return a function, and not be async');
     } catch (error) {
       throw refusal(name, error);
     }

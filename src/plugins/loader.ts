@@ -2,7 +2,8 @@
  * Loads plugins, the built-in ones and strangers' on the same road: a module through `import()`, its default export
  * checked against the contract before anything of it is called.
  *
- * Every error says which plugin, and what to do. A module that never finishes loading is given up.
+ * Every error says in one line which plugin, and what to do. A module that never finishes loading is given up, and
+ * nothing that a stranger's object throws while it is looked at gets past here as it is.
  */
 import { messageOf } from '../errors.ts';
 import { nearest } from '../nearest.ts';
@@ -48,42 +49,101 @@ async function load(
 ): Promise<Plugin> {
   const own = kind === 'plugin' ? undefined : findBuiltIn(kind, name);
   const what = `${kind} ${quote(name)}`;
-  let module: Readonly<Record<string, unknown>>;
+  let plugin: unknown;
   try {
-    module = await inTime(own === undefined ? importModule(name, base) : own(), 'it did not finish loading');
+    const module = await inTime(
+      own === undefined ? importModule(name, base) : own(),
+      'it did not finish loading',
+    );
+    plugin = defaultExport(module);
   } catch (error) {
-    if (error instanceof NoSuchModule && kind !== 'plugin') throw unknownPlugin(kind, name, also);
-    throw new Error(`${what} could not be loaded: ${messageOf(error)}`, { cause: error });
+    // What begins with an @ can only be meant as a package.
+    if (isInstance(error, NoSuchModule) && kind !== 'plugin' && !name.startsWith('@'))
+      throw unknownPlugin(kind, name, also);
+    throw new Error(`${what} could not be loaded: ${explain(error)}`, { cause: error });
   }
-  return check(module['default'], kind, what);
-}
-
-/** Holds a default export to the contract. */
-function check(plugin: unknown, wanted: Kind | 'plugin', what: string): Plugin {
-  if (typeof plugin !== 'object' || plugin === null) {
-    throw new Error(`${what}: its default export must be an object with apiVersion, kind and name`);
+  let fault: string | undefined;
+  try {
+    fault = findFault(plugin, kind);
+  } catch (error) {
+    // A getter, or a Proxy, that throws.
+    fault = `: it cannot be read: ${explain(error)}`;
   }
-  const { apiVersion, kind, name, options } = plugin as Export;
-  if (apiVersion !== API_VERSION) {
-    const found = JSON.stringify(apiVersion) ?? 'nothing';
-    throw new Error(`${what}: apiVersion is ${found}, but this daemon speaks version ${API_VERSION}`);
-  }
-  if (kind !== 'backend' && kind !== 'framing') {
-    throw new Error(`${what}: its kind must be "backend" or "framing", not ${JSON.stringify(kind)}`);
-  }
-  if (wanted !== 'plugin' && wanted !== kind)
-    throw new Error(`${what} is a plugin of kind "${kind}", not a ${wanted}`);
-  if (typeof name !== 'string' || name === '') throw new Error(`${what}: it has no name`);
-  requireFunction(plugin as Export, kind === 'backend' ? 'create' : 'configure', what);
-  if (kind === 'backend' && (typeof options !== 'object' || options === null)) {
-    throw new Error(`${what}: it must have an object "options", which may be empty`);
-  }
+  if (fault !== undefined) throw new Error(`${what}${fault}`);
   return plugin as Plugin;
 }
 
-function requireFunction(plugin: Export, member: string, what: string): void {
-  if (typeof plugin[member] !== 'function')
-    throw new Error(`${what}: it must have a function ${quote(member)}`);
+/** What compilers make of `export default` in a CommonJS module is one level further down. */
+function defaultExport(module: Export): unknown {
+  const found = module['default'];
+  const compiled = typeof found === 'object' && found !== null && '__esModule' in found && 'default' in found;
+  return compiled ? found.default : found;
+}
+
+/** Holds a default export to the contract: what is to be said of it, or nothing. */
+function findFault(plugin: unknown, wanted: Kind | 'plugin'): string | undefined {
+  if (typeof plugin !== 'object' || plugin === null) {
+    return ': its default export must be an object with apiVersion, kind and name';
+  }
+  const { apiVersion, kind, name, create, configure, options } = plugin as Export;
+  if (apiVersion !== API_VERSION) {
+    return `: apiVersion is ${show(apiVersion)}, but this daemon speaks version ${API_VERSION}`;
+  }
+  if (kind !== 'backend' && kind !== 'framing') {
+    return `: its kind must be "backend" or "framing", not ${show(kind)}`;
+  }
+  if (wanted !== 'plugin' && wanted !== kind) return ` is a plugin of kind "${kind}", not a ${wanted}`;
+  if (typeof name !== 'string' || name === '') return ': it has no name';
+  if (kind === 'framing') {
+    return typeof configure === 'function' ? undefined : ': it must have a function "configure"';
+  }
+  if (typeof create !== 'function') return ': it must have a function "create"';
+  if (!isRecord(options)) return ': it must have an object "options", which may be empty';
+  const bad = Object.keys(options).find((option) => !isRecord(options[option]));
+  return bad === undefined ? undefined : `: its option ${quote(bad)} must be an object with a description`;
+}
+
+function isRecord(value: unknown): value is Export {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What a stranger threw, in one line. Whatever it is, looking at it does not throw. */
+function explain(thrown: unknown): string {
+  try {
+    if (!(thrown instanceof Error)) return `it threw ${show(thrown)}`;
+    return oneLine(messageOf(thrown)) || `it threw an ${thrown.name} without a message`;
+  } catch {
+    return 'it threw something that cannot be shown';
+  }
+}
+
+/** A Proxy may throw when it is asked for its prototype. */
+function isInstance(thrown: unknown, type: typeof NoSuchModule): boolean {
+  try {
+    return thrown instanceof type;
+  } catch {
+    return false;
+  }
+}
+
+/** A value that was found where another one should be. */
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'string') return quote(oneLine(value));
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return `a ${typeof value}`;
+  }
+}
+
+/** Node explains some errors over several lines. */
+function oneLine(text: string): string {
+  const lines = String(text).split(/[\r\n]+/);
+  return lines
+    .map((line) => line.trim())
+    .join(' ')
+    .trim();
 }
 
 /** What a stranger's promise becomes, or a rejection if it takes too long. */

@@ -47,9 +47,15 @@ export function isPath(name: string): boolean {
   return name.startsWith('./') || name.startsWith('../') || name.startsWith('file:') || isAbsolute(name);
 }
 
-/** The file that a path means. */
+/** The file that a path means. Throws an Error if it is a URL of another machine's file, or of none. */
 export function toFile(name: string, base: string): string {
-  return name.startsWith('file:') ? fileURLToPath(name) : resolve(base, name);
+  if (!name.startsWith('file:')) return resolve(base, name);
+  if (!name.startsWith('file:/')) throw new Error(`${JSON.stringify(name)} has no absolute path in it`);
+  try {
+    return fileURLToPath(name);
+  } catch (error) {
+    throw new Error(`${JSON.stringify(name)} is no URL of a file here`, { cause: error });
+  }
 }
 
 /**
@@ -63,7 +69,11 @@ export async function importModule(name: string, base: string): Promise<Module> 
   const file = toFile(name, base);
   if (!existsSync(file)) throw new Error(`there is no file ${file}`);
   refuseUnstripped(file);
-  return import(pathToFileURL(file).href);
+  try {
+    return await import(pathToFileURL(file).href);
+  } catch (error) {
+    throw located(error, `node ${file}`);
+  }
 }
 
 /**
@@ -76,25 +86,51 @@ async function importPackage(name: string, base: string): Promise<Module> {
   if (constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER === undefined) {
     throw new Error('this version of Node.js cannot load packages from here; use 20.12 or later, or a path');
   }
+  const filename = join(base, 'websocksy.mjs');
   const importFrom = new Script('(name) => import(name)', {
-    filename: join(base, 'websocksy.mjs'),
+    filename,
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }).runInThisContext() as (name: string) => Promise<Module>;
   try {
-    return await importFrom(name);
+    return await withoutExperimentalWarnings(() => importFrom(name));
   } catch (error) {
-    if (isMissing(error, name)) {
+    if (isMissing(error, name, filename)) {
       throw new NoSuchModule(`no package of that name is installed for ${base}`, { cause: error });
     }
-    throw error;
+    throw located(error, `node -e 'import(${JSON.stringify(name)})' in ${base}`);
   }
 }
 
-/** Whether it is the package itself that was not found, and not something that it imports. */
-function isMissing(error: unknown, name: string): boolean {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  const own = String(message).includes(`'${name.split('/', name.startsWith('@') ? 2 : 1).join('/')}'`);
-  return (code === 'ERR_MODULE_NOT_FOUND' && own) || code === 'ERR_INVALID_MODULE_SPECIFIER';
+/**
+ * Node warns of `USE_MAIN_CONTEXT_DEFAULT_LOADER` while `import()` is called, before it returns its promise. Whoever
+ * starts the daemon can do nothing about that; nobody else's code runs meanwhile, so no other warning is lost.
+ */
+function withoutExperimentalWarnings<T>(call: () => T): T {
+  const { emitWarning } = process;
+  process.emitWarning = (...args: unknown[]) => {
+    if (args[1] !== 'ExperimentalWarning') Reflect.apply(emitWarning, process, args);
+  };
+  try {
+    return call();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/** Whether it is the package itself that was not found from here, and not something that it imports. */
+function isMissing(error: unknown, name: string, from: string): boolean {
+  const own = name.split('/', name.startsWith('@') ? 2 : 1).join('/');
+  return (
+    error instanceof Error &&
+    (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND' &&
+    error.message === `Cannot find package '${own}' imported from ${from}`
+  );
+}
+
+/** Node keeps to itself where in a module the syntax is wrong, unless it is what runs the module. */
+function located(error: unknown, run: string): unknown {
+  if (!(error instanceof SyntaxError)) return error;
+  return new Error(`${error.message.trim()} (${run} shows where)`, { cause: error });
 }
 
 /** Node says of such a file only that it does not know the extension, or that the syntax is wrong. */
