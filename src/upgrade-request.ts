@@ -32,7 +32,8 @@ export class ClientRequest implements UpgradeRequest {
   }
 
   get query(): URLSearchParams {
-    return new URLSearchParams(this.target.slice(this.path.length + 1));
+    // It takes off one question mark itself, so it must get the one of the target: in `/a??b` the second is a name's.
+    return new URLSearchParams(this.target.slice(this.path.length));
   }
 
   get cookies(): ReadonlyMap<string, string> {

@@ -101,7 +101,7 @@ function fill(segment: Segment, source: Source): string | undefined {
     if (text === undefined) return undefined;
     name += text;
   }
-  // Two values of one dot each make two dots.
+  // Cannot be while no value is dots alone; looked at all the same, since this is what the promise above rests on.
   return isDots(name) ? undefined : name;
 }
 

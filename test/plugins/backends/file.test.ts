@@ -169,11 +169,12 @@ describe('malformed lines', () => {
   });
 
   test('are told of in one line, however many there are', async () => {
-    write({ x: 'x\n'.repeat(5), y: '\n'.repeat(1000) });
-    await answer(['x', 'y']);
+    write({ x: 'x\n'.repeat(5), y: '\n'.repeat(1000), z: ' \n'.repeat(6) });
+    await answer(['x', 'y', 'z']);
     expect(warnings.map((line) => line.split('; ')[1])).toEqual([
       'so are others: 2, 3, 4, 5',
       'so are others: 2, 3, 4, 5, 995 more',
+      'so are others: 2, 3, 4, 5, 1 more',
     ]);
   });
 
@@ -189,12 +190,13 @@ describe('malformed lines', () => {
     for (const name of names.slice(0, 1000)) expect(await visit(name)).toBe(1);
     for (const name of names.slice(0, 1000)) expect(await visit(name)).toBe(0);
     // A file that is told of again becomes the youngest.
-    utimesSync(join(targets, 'f0'), 1, 1);
-    expect(await visit('f0')).toBe(1);
-    expect(await visit('f1000')).toBe(1);
-    expect(await visit('f0')).toBe(0);
-    expect(await visit('f2')).toBe(0);
+    utimesSync(join(targets, 'f1'), 1, 1);
     expect(await visit('f1')).toBe(1);
+    expect(await visit('f0')).toBe(0);
+    expect(await visit('f1000')).toBe(1);
+    expect(await visit('f1')).toBe(0);
+    expect(await visit('f2')).toBe(0);
+    expect(await visit('f0')).toBe(1);
   });
 
   test('are none in a file of comments', async () => {

@@ -14,6 +14,8 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { MAX_BYTES, TargetFolder } from '../../../src/plugins/backends/target-folder.ts';
 
 type Hook = (path: string) => void | Promise<void>;
+/** What the next look at a file finds, if it is not what is there. */
+let deviceShift = 0n;
 const hooks: { beforeOpen?: Hook; afterOpen?: Hook; afterRealpath?: Hook; afterRead?: Hook } = {};
 const opened: string[] = [];
 const handles = new Set<fs.FileHandle>();
@@ -42,6 +44,12 @@ vi.mock('node:fs/promises', async (original) => {
       });
       await hooks.afterOpen?.(path);
       return handle;
+    },
+    async stat(path: string, options: object) {
+      const found = await real.stat(path, options);
+      if (deviceShift > 0n) Object.assign(found, { dev: (found.dev as unknown as bigint) + deviceShift });
+      deviceShift = 0n;
+      return found;
     },
     async realpath(path: string) {
       const found = await real.realpath(path);
@@ -152,7 +160,14 @@ describe('a file', () => {
     expect(second?.version).not.toBe(first?.version);
     await fs.appendFile(join(targets, 'alice'), '!');
     await fs.utimes(join(targets, 'alice'), 1, 1);
-    expect((await folder.read('alice', forever))?.version).not.toBe(second?.version);
+    const third = await folder.read('alice', forever);
+    expect(third?.version).not.toBe(second?.version);
+    // Another file of the same length and age.
+    await fs.writeFile(join(targets, 'new'), 'replaced!');
+    await fs.utimes(join(targets, 'new'), 1, 1);
+    await fs.rename(join(targets, 'new'), join(targets, 'alice'));
+    const fourth = await folder.read('alice', forever);
+    expect([fourth?.text.length, fourth?.version === third?.version]).toEqual([third?.text.length, false]);
   });
 
   test.each(['zoë', 'a b', '%2e%2e', '..\\x', '...', '-', '\n', "a'b"])('may be called %j', async (name) => {
@@ -371,6 +386,23 @@ describe('a change in between', () => {
     expect(await read('alice')).toBeUndefined();
     hooks.afterOpen = once(join(targets, 'sub/bob'), () => fs.rm(join(targets, 'sub/bob')));
     expect(await read('sub/bob')).toBeUndefined();
+  });
+
+  test('that removes the file between the last two looks makes it absent', async () => {
+    let looks = 0;
+    hooks.afterRealpath = async () => {
+      looks += 1;
+      // The folder, the file, and the file again once it is open.
+      if (looks === 3) await fs.rm(join(targets, 'alice'));
+    };
+    expect(await read('alice')).toBeUndefined();
+    expect(opened).toHaveLength(1);
+  });
+
+  test('for a file of the same number on another device is tried again', async () => {
+    deviceShift = 1n;
+    expect(await read('alice')).toBe('of alice');
+    expect(opened).toHaveLength(2);
   });
 
   test('each time is given up', async () => {
