@@ -4,6 +4,7 @@
  */
 import type { UpgradeRequest } from './plugins/api.ts';
 import type { OpeningRequest } from './rfc6455/handshake.ts';
+import { trimOws } from './rfc6455/http-syntax.ts';
 
 export class ClientRequest implements UpgradeRequest {
   readonly target: string;
@@ -31,7 +32,8 @@ export class ClientRequest implements UpgradeRequest {
   }
 
   get query(): URLSearchParams {
-    return new URLSearchParams(this.target.slice(this.path.length + 1));
+    // It takes off one question mark itself, so it must get the one of the target: in `/a??b` the second is a name's.
+    return new URLSearchParams(this.target.slice(this.path.length));
   }
 
   get cookies(): ReadonlyMap<string, string> {
@@ -44,13 +46,15 @@ export class ClientRequest implements UpgradeRequest {
  * RFC 6265 §4.2.1: pairs between semicolons. As servers do, it takes what the grammar is too strict for: any or no
  * space around a pair, any character in a value (quotes are a part of it), an empty value. A piece without `=` or
  * without a name is none. Of a name that stands twice the first counts: §5.4 has browsers send the longer path first.
+ *
+ * Spaces and tabs are all that is trimmed: 0xA0, white space to JavaScript, is the last byte of an `à` in UTF-8.
  */
 export function parseCookies(header: string): ReadonlyMap<string, string> {
   const cookies = new Map<string, string>();
   for (const piece of header.split(';')) {
     const equals = piece.indexOf('=');
-    const name = piece.slice(0, Math.max(0, equals)).trim();
-    if (name !== '' && !cookies.has(name)) cookies.set(name, piece.slice(equals + 1).trim());
+    const name = trimOws(piece.slice(0, Math.max(0, equals)));
+    if (name !== '' && !cookies.has(name)) cookies.set(name, trimOws(piece.slice(equals + 1)));
   }
   return cookies;
 }

@@ -72,7 +72,7 @@ const RULES: readonly Rule[] = [
   { from: 'src/bridge-sides.ts', to: [], types: ['src/transports/transport.ts'] },
   {
     from: 'src/upgrade-request.ts',
-    to: [],
+    to: ['src/rfc6455/http-syntax.ts'],
     types: ['src/plugins/api.ts', 'src/rfc6455/handshake.ts'],
   },
   {

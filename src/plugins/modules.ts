@@ -18,6 +18,7 @@ type BuiltIn = Readonly<Record<string, () => Promise<Module>>>;
 const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
   backend: {
     default: () => import('./backends/default.ts'),
+    file: () => import('./backends/file.ts'),
   },
   framing: {
     auto: () => import('./framings/auto.ts'),

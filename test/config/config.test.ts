@@ -381,7 +381,7 @@ describe('a mistake is named by where it was written', () => {
     ],
     [
       'backend = fiel',
-      'test.conf:1: backend: unknown backend "fiel"; there are: default (a backend of your own is named by its path, as in ./my.mjs)',
+      'test.conf:1: backend: unknown backend "fiel"; did you mean file? (a backend of your own is named by its path, as in ./my.mjs)',
     ],
   ])('%j in a file is refused by file and line', async (file, message) => {
     expect(await refusedFile(file)).toBe(message);

@@ -193,7 +193,10 @@ describe('a package', () => {
       [EXECUTABLE, '--check', '-c', 'framing=esm-only'],
       { cwd: at('a') },
     );
-    expect({ stdout, stderr }).toEqual({ stdout: expect.stringContaining('\nframing = esm-only\n'), stderr: '' });
+    expect({ stdout, stderr }).toEqual({
+      stdout: expect.stringContaining('\nframing = esm-only\n'),
+      stderr: '',
+    });
   });
 
   test('that is loaded leaves other experimental features to be warned of', async () => {

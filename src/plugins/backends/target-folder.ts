@@ -1,0 +1,129 @@
+/**
+ * The folder of the target files: reads one of them, and nothing outside.
+ *
+ * A name that leads through symbolic links is followed if the file is still inside (docs/decisions/009). First the real
+ * path is asked for, and only if that lies inside is it opened, without waiting for whatever it is; then the name must
+ * still lead to what was opened. What changes in between is tried again.
+ *
+ * "There is no such file" is an answer, undefined. A file that is there and cannot be used is an error: to go on to a
+ * file that fits less well could give a client a peer that nobody meant for it.
+ */
+import { Buffer, isUtf8 } from 'node:buffer';
+import { constants } from 'node:fs';
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { join, resolve, sep } from 'node:path';
+
+export interface TargetFile {
+  /** For messages, as the folder's path and the name give it. */
+  readonly path: string;
+  readonly text: string;
+  /** Another one when the file has been changed. */
+  readonly version: string;
+}
+
+/** 1 MiB: some ten thousand lines. Whatever is longer is no target file. */
+export const MAX_BYTES = 1024 * 1024;
+
+/** Most target files are a few lines; a long one takes a few more reads. */
+const READ_BYTES = 16 * 1024;
+
+/** A file that is replaced with each of ten reads is no longer being edited. */
+const ATTEMPTS = 10;
+
+/** O_NONBLOCK: a FIFO without a writer would hold one of the few threads that all files of the process share. */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+/** What means that there is no such file. A name that is too long for the file system is none of its files. */
+const ABSENT = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'];
+
+export class TargetFolder {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * @param path counts from the working directory
+   * @throws Error if there is no such folder
+   */
+  static async open(path: string): Promise<TargetFolder> {
+    const absolute = resolve(path);
+    const found = await unlessAbsent(stat(absolute));
+    if (found === undefined) throw new Error(`there is no folder ${absolute}`);
+    if (!found.isDirectory()) throw new Error(`${absolute} is not a folder`);
+    return new TargetFolder(absolute);
+  }
+
+  /**
+   * @param name relative to the folder
+   * @returns undefined if there is no such file, or if it is a folder
+   * @throws Error if there is one that cannot be used; the signal's reason if that is aborted
+   */
+  async read(name: string, signal: AbortSignal): Promise<TargetFile | undefined> {
+    const path = join(this.#path, name);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const found = await this.#attempt(path, signal);
+      if (found !== 'replaced') return found;
+    }
+    throw new Error(`${path} is replaced faster than it can be read`);
+  }
+
+  async #attempt(path: string, signal: AbortSignal): Promise<TargetFile | undefined | 'replaced'> {
+    signal.throwIfAborted();
+    // Each time anew: the folder itself may be a link that is switched over.
+    const root = await realpath(this.#path);
+    const real = await unlessAbsent(realpath(path));
+    signal.throwIfAborted();
+    if (real === undefined) return undefined;
+    if (!isInside(real, root)) throw new Error(`${path} leads to ${real}, which is outside of ${root}`);
+    const handle = await unlessAbsent(open(real, FLAGS));
+    if (handle === undefined) return undefined;
+    try {
+      const opened = await handle.stat({ bigint: true });
+      if (opened.isDirectory()) return undefined;
+      if (!opened.isFile()) throw new Error(`${path} is not a regular file`);
+      if (!(await leadsTo(path, real, opened))) return 'replaced';
+      const text = await readText(handle, path, signal);
+      return { path, text, version: `${opened.ino}:${opened.size}:${opened.mtimeNs}` };
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+function isInside(real: string, root: string): boolean {
+  return real === root || real.startsWith(root.endsWith(sep) ? root : root + sep);
+}
+
+/** Whether a path, through all links, still is the file that was opened. */
+async function leadsTo(path: string, real: string, opened: { dev: bigint; ino: bigint }): Promise<boolean> {
+  if ((await unlessAbsent(realpath(path))) !== real) return false;
+  const now = await unlessAbsent(stat(real, { bigint: true }));
+  return now !== undefined && now.dev === opened.dev && now.ino === opened.ino;
+}
+
+async function readText(handle: FileHandle, path: string, signal: AbortSignal): Promise<string> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for (;;) {
+    signal.throwIfAborted();
+    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES, null);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+    if (length > MAX_BYTES) throw new Error(`${path} is larger than ${MAX_BYTES} bytes`);
+    pieces.push(buffer.subarray(0, bytesRead));
+  }
+  const bytes = Buffer.concat(pieces);
+  if (!isUtf8(bytes)) throw new Error(`${path} is not UTF-8`);
+  return bytes.toString('utf8');
+}
+
+async function unlessAbsent<T>(attempt: Promise<T>): Promise<T | undefined> {
+  try {
+    return await attempt;
+  } catch (error) {
+    if (ABSENT.includes(String((error as NodeJS.ErrnoException).code))) return undefined;
+    throw error;
+  }
+}
