@@ -22,6 +22,8 @@ const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
   framing: {
     auto: () => import('./framings/auto.ts'),
     binary: () => import('./framings/binary.ts'),
+    separator: () => import('./framings/separator.ts'),
+    newline: () => import('./framings/newline.ts'),
   },
 };
 
