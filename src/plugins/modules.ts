@@ -24,6 +24,7 @@ const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
     binary: () => import('./framings/binary.ts'),
     separator: () => import('./framings/separator.ts'),
     newline: () => import('./framings/newline.ts'),
+    fixedlength: () => import('./framings/fixedlength.ts'),
   },
 };
 
