@@ -25,6 +25,7 @@ const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
     separator: () => import('./framings/separator.ts'),
     newline: () => import('./framings/newline.ts'),
     fixedlength: () => import('./framings/fixedlength.ts'),
+    dynamic32: () => import('./framings/dynamic32.ts'),
   },
 };
 
