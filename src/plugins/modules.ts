@@ -26,6 +26,7 @@ const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
     newline: () => import('./framings/newline.ts'),
     fixedlength: () => import('./framings/fixedlength.ts'),
     dynamic32: () => import('./framings/dynamic32.ts'),
+    json: () => import('./framings/json.ts'),
   },
 };
 
