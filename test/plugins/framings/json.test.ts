@@ -385,6 +385,13 @@ describe('the limit', () => {
     },
   );
 
+  test('sends such a piece as soon as it is full', () => {
+    const framing = made({ maximum: 4 });
+    expect(framing.next(bytesOf('{}xyz'), 2, 5, 0, false)).toBe(0);
+    expect(framing.next(bytesOf('{}xyza'), 2, 6, 3, false)).toBe(4);
+    expect(framing.type).toBe('binary');
+  });
+
   test('makes text of a value that such a piece is followed by', () => {
     expectFramed(made, '[1,2,3,x5\ny', [...binary('[1,2,3,x'), ...text('5'), ...binary('\ny')], {
       maximum: 8,

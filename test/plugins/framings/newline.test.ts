@@ -96,6 +96,11 @@ describe('messages', () => {
     expectFramed(made('crlf'), 'a\r', [['text', 'a\r']]);
   });
 
+  test('at the end are counted from where they begin', () => {
+    expect(made('lf')(BOUNDS).next(bytesOf('a\nrest'), 2, 6, 0, true)).toBe(4);
+    expect(made('lf')(BOUNDS).next(bytesOf('a\nrest'), 2, 6, 0, false)).toBe(0);
+  });
+
   test(`are those that a regular expression finds in the whole stream (TEST_SEED=${SEED})`, () => {
     const cases = [
       ['crlf', /[\s\S]*?\r\n|[\s\S]+$/g],
