@@ -65,17 +65,18 @@ function big(buffer: Uint8Array, at: number): number {
 function readLayout(config: string): Layout {
   const given = new Map<string, string>();
   for (const piece of config.trim() === '' ? [] : config.split(',')) {
-    const [, name, value] = /^([^=]*)=(.*)$/s.exec(piece)?.map((part) => part.trim()) ?? [];
-    if (name === undefined || value === undefined) {
+    const equals = piece.indexOf('=');
+    if (equals === -1) {
       throw new Error(
         `${JSON.stringify(piece.trim())} is no option: expected NAME=VALUE, separated by commas`,
       );
     }
+    const name = piece.slice(0, equals).trim();
     if (!['offset', 'static', 'endian'].includes(name)) {
       throw new Error(`unknown option ${JSON.stringify(name)}: expected offset, static or endian`);
     }
     if (given.has(name)) throw new Error(`${name} is given twice`);
-    given.set(name, value);
+    given.set(name, piece.slice(equals + 1).trim());
   }
   const endian = (given.get('endian') ?? 'little').toLowerCase();
   if (endian !== 'little' && endian !== 'big') {

@@ -166,7 +166,7 @@ export class JsonScanner {
   }
 }
 
-/** The first byte from `at` on that is not plain in a string: a quote, a backslash, or a control character. */
+/** RFC 8259 §7: the first byte from `at` on that is not plain in a string: a quote, a backslash, or a control character. */
 function skipPlain(bytes: Uint8Array, at: number, end: number): number {
   let here = at;
   while (here < end) {
@@ -195,8 +195,7 @@ function grammar(): Uint8Array {
     });
   };
   const string = (state: number, escaped: number, hex: number, end: number): void => {
-    // RFC 8259 §7: all but the quote, the backslash and control characters stand for themselves.
-    table.fill(state, (state << 8) | 0x20, (state + 1) << 8);
+    // §7: control characters have to be escaped. What is plain is skipped before the table is asked.
     on(state, '"', end);
     on(state, '\\', escaped);
     on(escaped, '"\\/bfnrt', state);

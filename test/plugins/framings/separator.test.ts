@@ -158,6 +158,11 @@ describe('the search', () => {
     expect(made('ab')(BOUNDS).next(bytesOf('xxab'), 0, 3, 0, false)).toBe(0);
     expect(made('ab')(BOUNDS).next(Buffer.from('xxab'), 0, 3, 0, false)).toBe(0);
   });
+
+  test('counts from where the memory begins that it is given', () => {
+    expect(made('ab')(BOUNDS).next(bytesOf('abxxab').subarray(2), 0, 4, 0, false)).toBe(4);
+    expect(made('ab')(BOUNDS).next(Buffer.from('abxxab').subarray(2), 0, 4, 0, false)).toBe(4);
+  });
 });
 
 describe('the limit', () => {
