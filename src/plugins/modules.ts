@@ -23,6 +23,11 @@ const BUILT_IN: Readonly<Record<Kind, BuiltIn>> = {
   framing: {
     auto: () => import('./framings/auto.ts'),
     binary: () => import('./framings/binary.ts'),
+    separator: () => import('./framings/separator.ts'),
+    newline: () => import('./framings/newline.ts'),
+    fixedlength: () => import('./framings/fixedlength.ts'),
+    dynamic32: () => import('./framings/dynamic32.ts'),
+    json: () => import('./framings/json.ts'),
   },
 };
 

@@ -400,7 +400,7 @@ describe('a mistake is named by where it was written', () => {
     ],
     [
       ['--backend-option=framing=x'],
-      '--backend-option framing: unknown framing "x"; there are: auto, binary (a framing of your own is named by its path, as in ./my.mjs)',
+      '--backend-option framing: unknown framing "x"; there are: auto, binary, separator, newline, fixedlength, dynamic32, json (a framing of your own is named by its path, as in ./my.mjs)',
     ],
   ])('%j on the command line is refused by the flag', async (argv, message) => {
     expect(await refusedFile('', argv)).toBe(message);
