@@ -8,7 +8,7 @@ export default defineFraming({
   name: 'fixedlength',
   configure(config) {
     if (config === undefined || config.trim() === '') {
-      throw new Error('fixedlength needs a configuration: the length of a message in bytes, for example 32');
+      throw new Error('it needs a configuration: the length of a message in bytes, for example 32');
     }
     const length = parseInteger(config);
     if (length === undefined || length < 1) {

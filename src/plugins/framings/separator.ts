@@ -27,7 +27,7 @@ export default defineFraming({
   name: 'separator',
   configure(config) {
     if (config === undefined) {
-      throw new Error('separator needs a configuration: the bytes that end a message, for example \\r\\n');
+      throw new Error('it needs a configuration: the bytes that end a message, for example \\r\\n');
     }
     const separator = parseSeparator(config);
     if (separator.length === 0) return () => ({ type: 'binary', next: takeAll });

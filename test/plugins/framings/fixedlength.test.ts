@@ -98,7 +98,7 @@ describe('the configuration', () => {
 
   test.each([undefined, '', '  '])('%j is refused, with an example', (config) => {
     expect(() => fixedlength.configure(config)).toThrow(
-      'fixedlength needs a configuration: the length of a message in bytes, for example 32',
+      'it needs a configuration: the length of a message in bytes, for example 32',
     );
   });
 

@@ -278,7 +278,7 @@ describe('the configuration', () => {
 
   test('has to be there, though it may be empty', () => {
     expect(() => separator.configure(undefined)).toThrow(
-      'separator needs a configuration: the bytes that end a message, for example \\r\\n',
+      'it needs a configuration: the bytes that end a message, for example \\r\\n',
     );
     expect(() => separator.configure('')).not.toThrow();
   });
