@@ -155,7 +155,7 @@ describe('an unknown option', () => {
     ['--__proto__', /^unknown option "--__proto__"/],
     ['--constructor', /^unknown option "--constructor"/],
     ['-p8001', /^unknown option "-p8001"/],
-    ['-p=8001', /^unknown option "-p=8001"; did you mean -p\?$/],
+    ['-p=8001', /^unknown option "-p=8001"; write -p and its value apart: -p 8001$/],
     ['--bad\nline', /^unknown option "--bad\\nline"/],
   ])('%j is refused and the nearest suggested', (flag, message) => {
     expect(refusal(flag)).toMatch(message);

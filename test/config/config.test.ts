@@ -155,7 +155,7 @@ describe("the daemon's own options", () => {
     ['drain-wait', '0', 0],
     ['drain-wait', '20', 20_000],
     ['backend', 'default', 'default'],
-    ['plugin', './lines-framing.mjs', ['./lines-framing.mjs']],
+    ['plugin', './lines-framing.mjs', [LINES]],
     ['dgram-dir', tmpdir(), tmpdir()],
     ['socket-mode', '0600', 0o600],
     ['socket-mode', '666', 0o666],
@@ -175,10 +175,10 @@ describe("the daemon's own options", () => {
     ['ping', '1.5', /a number from 0 to 86400/],
     ['drain', '86401', /a number from 0 to 86400/],
     ['drain-wait', 'never', /a number from 0 to 86400/],
-    ['listen', '', /an IP address or a host name/],
-    ['listen', '*', /an IP address or a host name/],
-    ['listen', 'a b', /an IP address or a host name/],
-    ['listen', 'tcp://localhost', /an IP address or a host name/],
+    ['listen', '', /an IP address, a host name or unix:\/\/\/PATH/],
+    ['listen', '*', /an IP address, a host name or unix:\/\/\/PATH/],
+    ['listen', 'a b', /an IP address, a host name or unix:\/\/\/PATH/],
+    ['listen', 'tcp://localhost', /an IP address, a host name or unix:\/\/\/PATH/],
     ['log-level', 'INFO', /one of error, warn, info, debug, trace/],
     ['log-level', '', /one of error, warn, info, debug, trace/],
     ['backend', '', /a name, not an empty value/],
@@ -200,10 +200,13 @@ describe("the daemon's own options", () => {
   test.each([
     ['prot', 'did you mean port?'],
     ['loglevel', 'did you mean log-level?'],
+    ['keepalive', 'did you mean ping?'],
     [
-      'keepalive',
+      'unheard-of',
       'there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
     ],
+    ['host', "a backend's options stand below [backend]"],
+    ['framing-config', "a backend's options stand below [backend]"],
     ['constructor', 'there are: port, '],
     ['', 'there are: port, '],
   ])('are the only ones: %j is refused, and the nearest is suggested', async (name, hint) => {
@@ -349,24 +352,28 @@ describe('a mistake is named by where it was written', () => {
     ['ping = 1.5', 'test.conf:1: ping: expected a number from 0 to 86400, not "1.5"'],
     ['\ndrain = never', 'test.conf:2: drain: expected a number from 0 to 86400, not "never"'],
     ['drain-wait = x', 'test.conf:1: drain-wait: expected a number from 0 to 86400, not "x"'],
-    ['listen =', 'test.conf:1: listen: expected an IP address or a host name, not ""'],
-    ['listen = a b', 'test.conf:1: listen: expected an IP address or a host name, not "a b"'],
-    ['listen = tcp://x', 'test.conf:1: listen: expected an IP address or a host name, not "tcp://x"'],
+    ['listen =', 'test.conf:1: listen: expected an IP address, a host name or unix:///PATH, not ""'],
+    ['listen = a b', 'test.conf:1: listen: expected an IP address, a host name or unix:///PATH, not "a b"'],
+    [
+      'listen = tcp://x',
+      'test.conf:1: listen: expected an IP address, a host name or unix:///PATH, not "tcp://x"',
+    ],
     [
       'log-level = INFO',
       'test.conf:1: log-level: expected one of error, warn, info, debug, trace, not "INFO"',
     ],
     ['backend =', 'test.conf:1: backend: expected a name, not an empty value'],
     ['prot = 1', 'test.conf:1: prot: unknown option: "prot"; did you mean port?'],
-    [
-      'keepalive = 1',
-      'test.conf:1: keepalive: unknown option: "keepalive"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
-    ],
+    ['keepalive = 1', 'test.conf:1: keepalive: unknown option: "keepalive"; did you mean ping?'],
     [
       '__proto__ = 1',
       'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
     ],
-    ['host = a', 'test.conf:1: host: unknown option: "host"; did you mean port?'],
+    ['host = a', 'test.conf:1: host: unknown option: "host"; a backend\'s options stand below [backend]'],
+    [
+      '[backend]\nlisten = ::1',
+      'test.conf:2: listen: unknown option of the backend "default": "listen"; it is one of the daemon\'s: put it below [core]',
+    ],
     [
       '[backend]\nhots = a',
       'test.conf:2: hots: unknown option of the backend "default": "hots"; did you mean host?',
@@ -391,7 +398,7 @@ describe('a mistake is named by where it was written', () => {
     [['-p', 'x'], '-p: expected a number from 0 to 65535, not "x"'],
     [['--port=x'], '--port: expected a number from 0 to 65535, not "x"'],
     [['-k', 'x'], '-k: expected a number from 0 to 86400, not "x"'],
-    [['-l', ''], '-l: expected an IP address or a host name, not ""'],
+    [['-l', ''], '-l: expected an IP address, a host name or unix:///PATH, not ""'],
     [['-c', 'port=0'], '-c port: a port is a number from 1 to 65535, not "0"'],
     [['-c', 'hots=0'], '-c hots: unknown option of the backend "default": "hots"; did you mean host?'],
     [
@@ -470,7 +477,7 @@ describe('a framing of a stranger', () => {
 
   test('is refused with its own message, named by file and line', async () => {
     expect(await refusedFile('[backend]\nframing = ./lines-framing.mjs\nframing-config = two')).toBe(
-      `test.conf:2: framing: framing "lines-framing.mjs": expected one character that ends a line`,
+      `test.conf:3: framing-config: framing "lines-framing.mjs": expected one character that ends a line`,
     );
     expect(await refusedFile('[backend]\nframing = ./old-api.mjs')).toBe(
       'test.conf:2: framing: framing "./old-api.mjs": apiVersion is 0, but this daemon speaks version 1',
