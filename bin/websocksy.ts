@@ -16,7 +16,6 @@ import { ConfigError } from '../src/config/settings.ts';
 import { Daemon } from '../src/daemon.ts';
 import { messageOf } from '../src/errors.ts';
 import { createLogger, type Logger } from '../src/observability/logger.ts';
-import { escapeControls } from '../src/printable.ts';
 import { formatEndpoint } from '../src/transports/address.ts';
 
 const FAILED = 1;
@@ -75,8 +74,7 @@ function readConfig({ file: named, settings, demo }: CommandLine): Promise<Confi
 }
 
 function check({ notices, effective }: Config): void {
-  for (const message of notices.kept)
-    process.stderr.write(`websocksy: warning: ${escapeControls(message)}\n`);
+  for (const message of notices.kept) process.stderr.write(`websocksy: warning: ${message}\n`);
   end(process.stdout, `# The configuration is good. This is what counts:\n${formatEffective(effective)}`, 0);
 }
 
@@ -91,7 +89,7 @@ async function run(config: Config, demo: boolean): Promise<void> {
   } catch (error) {
     end(
       process.stderr,
-      `websocksy: cannot listen on ${escapeControls(`${daemon.endpoint}: ${explain(error, config)}`)}\n`,
+      `websocksy: cannot listen on ${daemon.endpoint}: ${explain(error, config)}\n`,
       FAILED,
     );
     return;

@@ -113,8 +113,9 @@ function statOf(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
+/** The number alone is given again, and soon: the time at which it was made tells two that had it apart. */
 function isSame(one: Stats | undefined, other: Stats): boolean {
-  return one !== undefined && one.ino === other.ino && one.dev === other.dev;
+  return one !== undefined && one.ino === other.ino && one.dev === other.dev && one.mtimeMs === other.mtimeMs;
 }
 
 function inUse(message: string): NodeJS.ErrnoException {

@@ -120,14 +120,7 @@ const RULES: readonly Rule[] = [
   },
   {
     from: 'bin/',
-    to: [
-      'src/config/',
-      'src/daemon.ts',
-      'src/errors.ts',
-      'src/observability/',
-      'src/printable.ts',
-      'src/transports/address.ts',
-    ],
+    to: ['src/config/', 'src/daemon.ts', 'src/errors.ts', 'src/observability/', 'src/transports/address.ts'],
   },
 ];
 

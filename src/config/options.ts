@@ -6,6 +6,7 @@ import { isIPv6 } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../observability/logger.ts';
+import { escapeControls } from '../printable.ts';
 import { checkSocketPath, MAX_SOCKET_PATH, temporaryPath } from '../transports/address.ts';
 import { quote } from './settings.ts';
 
@@ -130,6 +131,8 @@ export const UNIX = 'unix://';
 function parseListen(text: string): string {
   if (!text.startsWith(UNIX)) return parseHost(text);
   const path = checkSocketPath(text.slice(UNIX.length), text);
+  if (escapeControls(path) !== path)
+    throw new Error(`${quote(text)}: there are control characters in the path`);
   if (!path.startsWith('@')) checkSocketFolder(dirname(path), text);
   return text;
 }
