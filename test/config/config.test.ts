@@ -1,15 +1,18 @@
 /** Settings to a configuration: which one wins, what is refused, and how the place of a mistake is named. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseArgv } from '../../src/config/argv.ts';
 import { type Config, type ConfigDefaults, loadConfig } from '../../src/config/config.ts';
-import { parseFile } from '../../src/config/file.ts';
+import { parseFile, readConfigFile } from '../../src/config/file.ts';
 import { CORE_OPTIONS } from '../../src/config/options.ts';
 import { ConfigError, type Layer, type Setting } from '../../src/config/settings.ts';
 import { DEFAULT_LIMITS } from '../../src/limits.ts';
 import type { Refusal, Route } from '../../src/plugins/api.ts';
 import { ClientRequest } from '../../src/upgrade-request.ts';
+import { SEED, SEEDED } from '../support/cuts.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
 /** A framing's file, as the configuration knows it. */
@@ -145,6 +148,9 @@ describe("the daemon's own options", () => {
     ['listen', '[::1]', '::1'],
     ['listen', 'fe80::1%eth0', 'fe80::1%eth0'],
     ['listen', 'some-host.example', 'some-host.example'],
+    ['listen', 'unix:///run/w.sock', 'unix:///run/w.sock'],
+    ['listen', `unix:///${'d'.repeat(90)}/${'n'.repeat(15)}`, `unix:///${'d'.repeat(90)}/${'n'.repeat(15)}`],
+    ['listen', 'unix://@name', 'unix://@name'],
     ['ping', '0', 0],
     ['ping', '86400', 86_400_000],
     ['log-level', 'trace', 'trace'],
@@ -177,6 +183,14 @@ describe("the daemon's own options", () => {
     ['drain-wait', 'never', /a number from 0 to 86400/],
     ['listen', '', /an IP address, a host name or unix:\/\/\/PATH/],
     ['listen', '*', /an IP address, a host name or unix:\/\/\/PATH/],
+    ['listen', '-p', /an IP address/],
+    ['listen', '[localhost]', /an IP address/],
+    ['listen', '127.0.0.1:80', /an IP address.*; the port is an option of its own$/],
+    ['listen', '[::1]:80', /an IP address.*; the port is an option of its own$/],
+    ['listen', 'unix:/run/x', /unix:\/\/\/PATH, not "unix:\/run\/x"$/],
+    ['listen', 'unix:///a\u0001b', /control characters in the path/],
+    ['listen', 'unix:///a\u0000b', /a path has no NUL in it/],
+    ['listen', `unix:///${'d'.repeat(91)}/x`, /a folder for Unix sockets has at most 91 bytes, not 92/],
     ['listen', 'a b', /an IP address, a host name or unix:\/\/\/PATH/],
     ['listen', 'tcp://localhost', /an IP address, a host name or unix:\/\/\/PATH/],
     ['log-level', 'INFO', /one of error, warn, info, debug, trace/],
@@ -288,7 +302,18 @@ describe('a default peer, as --demo has it', () => {
 describe('whatever is set', () => {
   const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-  test('is taken or refused with a ConfigError', async () => {
+  const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u;
+  const expectJudged = async (settings: readonly Setting[]) => {
+    const error = await loadConfig(settings).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (error === undefined) return;
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).message).toMatch(ONE_LINE);
+  };
+
+  test(`is taken or refused with a ConfigError (TEST_SEED=${SEED})`, async () => {
     const name = fc.oneof(
       fc.constantFrom(...Object.keys(CORE_OPTIONS).filter((known) => known !== 'backend'), 'host', 'framing'),
       fc.string({ unit: 'binary' }),
@@ -301,14 +326,66 @@ describe('whatever is set', () => {
       origin: fc.constant('here'),
       base: fc.constant(FIXTURES),
     });
+    await fc.assert(fc.asyncProperty(fc.array(setting, { maxLength: 4 }), expectJudged), SEEDED);
+  });
+
+  test(`also from a file of any bytes (TEST_SEED=${SEED})`, async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'websocksy-config-')), 'w.conf');
+    onTestFinished(() => rmSync(dirname(path), { recursive: true }));
+    const latin = (text: string) => Buffer.from(text, 'latin1');
+    const token = fc.constantFrom(
+      ...['[core]', '[backend]', '[', ']', '\n', '\n', '\r\n', '=', ' = ', '#', ';', ' ', '\t', '\0', '\xff'],
+      ...[...Object.keys(CORE_OPTIONS), 'host', 'framing', 'framing-config', 'protocol', 'expression'],
+      ...[
+        'default',
+        'auto',
+        'tcp://a',
+        'unix://',
+        'unix:///tmp/x',
+        '[::1]',
+        '0',
+        '1',
+        '-1',
+        '65536',
+        './',
+        '../',
+      ],
+      ...[
+        '0660',
+        'lines-framing.mjs',
+        'two-lines.mjs',
+        'throws.mjs',
+        '/',
+        '/dev/null',
+        'file:',
+        'node:fs',
+        '@',
+      ],
+    );
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.array(token, { maxLength: 12 }).map((tokens) => latin(tokens.join(''))),
+      fc
+        .array(
+          fc.tuple(token, token).map(([name, value]) => `${name} = ${value}`),
+          { maxLength: 4 },
+        )
+        .map((lines) => latin(lines.join('\n'))),
+    );
     await fc.assert(
-      fc.asyncProperty(fc.array(setting, { maxLength: 4 }), async (settings) => {
-        const error = await loadConfig(settings).then(
-          () => undefined,
-          (reason: unknown) => reason,
-        );
-        if (error !== undefined) expect(error).toBeInstanceOf(ConfigError);
+      fc.asyncProperty(bytes, async (given) => {
+        writeFileSync(path, given);
+        let settings: Setting[];
+        try {
+          settings = parseFile(readConfigFile(path), path);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          expect((error as ConfigError).message).toMatch(ONE_LINE);
+          return;
+        }
+        await expectJudged(settings);
       }),
+      { ...SEEDED, numRuns: 500 },
     );
   });
 

@@ -145,14 +145,14 @@ describe('plugins', () => {
     ['a built-in framing', 'data:auto', 'framing', 'auto'],
     ['a built-in backend', 'data:default', 'backend', 'default'],
   ])('with the name of %s are refused', async (_what, _data, kind, name) => {
-    const error = await load({ argv: ['--plugin', `../colliding/${kind}-${name}.mjs`] }).catch(String);
+    const error = await load({ argv: ['--plugin', `../configured/${kind}-${name}.mjs`] }).catch(String);
     expect(error).toMatch(new RegExp(`--plugin: there is a ${kind} "${name}" already`));
   });
 
   test('of the same name are refused, the same one twice is not', async () => {
     const argv = ['--plugin', './path-backend.mjs'];
     expect(await load({ file: 'plugin = ./path-backend.mjs', argv })).toBeDefined();
-    const other = ['--plugin', '../colliding/backend-by-path.mjs'];
+    const other = ['--plugin', '../configured/backend-by-path.mjs'];
     expect(await load({ file: 'plugin = ./path-backend.mjs', argv: other }).catch(String)).toMatch(
       /--plugin: there is a backend "by-path" already/,
     );
