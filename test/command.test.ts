@@ -217,6 +217,15 @@ describe('an address that cannot be listened on is one line and exit status 1', 
     );
   });
 
+  test('a name that nobody has', async () => {
+    const result = await runCommand(['-l', 'nobody.invalid', '-p', '0']);
+    expect(result).toMatchObject({ code: 1, stdout: '' });
+    // Without any name server the look-up itself fails.
+    expect(result.stderr).toMatch(
+      /^websocksy: cannot listen on nobody\.invalid:0: (there is no host of that name; see -l|getaddrinfo .*)\n$/,
+    );
+  });
+
   test('an address of another machine', async () => {
     // 192.0.2.0/24 is for documentation (RFC 5737) and nobody's.
     const result = await runCommand(['-l', '192.0.2.1', '-p', '0']);
@@ -319,6 +328,12 @@ describe('a running daemon', () => {
     await expectEcho(client);
     client.stream.destroy();
     expect(await command.stop()).toBe(0);
+  });
+
+  test('listens on what a host name means', async () => {
+    await using command = new Command(['-l', 'localhost', '-p', '0', '-c', 'host=echo://']);
+    const port = Number(await command.says(/listening on ws:\/\/localhost:(\d+)\n/));
+    await expectEcho(await RawClient.open({ host: 'localhost', port }));
   });
 
   test.skipIf(!hasIpv6)('takes IPv4 and IPv6 clients unless told otherwise', async () => {

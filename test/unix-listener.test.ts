@@ -1,5 +1,5 @@
 /** A Unix socket as the listening side: whose path it takes, whose it leaves alone, and what stays behind. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -19,16 +19,13 @@ import {
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { listenAtPath, type Release } from '../src/unix-listener.ts';
-import { ByteStream } from './support/byte-stream.ts';
 import { runCommand } from './support/daemon.ts';
-import { clientClose, clientFrame, RawClient, request, TEXT } from './support/raw-client.ts';
+import { DaemonAtPath, openAt } from './support/daemon-at-path.ts';
+import { clientClose, clientFrame, TEXT } from './support/raw-client.ts';
 
-const EXECUTABLE = fileURLToPath(new URL('../dist/bin/websocksy.js', import.meta.url));
 const isRoot = process.getuid?.() === 0;
 const isLinux = process.platform === 'linux';
 const BACKLOG = 16;
@@ -260,58 +257,10 @@ describe('listenAtPath', () => {
   });
 });
 
-/** The built daemon at a path. */
-class AtPath {
-  output = '';
-  readonly exited: Promise<number | null>;
-  readonly #child: ChildProcess;
+const ECHO = ['-c', 'host=echo://'];
 
-  constructor(path: string, args: readonly string[] = [], cwd = folder) {
-    this.#child = spawn(
-      process.execPath,
-      [EXECUTABLE, '-l', `unix://${path}`, '-c', 'host=echo://', ...args],
-      { cwd, stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    for (const stream of [this.#child.stdout!, this.#child.stderr!])
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.output += text;
-      });
-    this.exited = new Promise((resolve) => this.#child.on('close', resolve));
-  }
-
-  static async start(path: string, args: readonly string[] = [], cwd = folder): Promise<AtPath> {
-    const daemon = new AtPath(path, args, cwd);
-    if (!(await daemon.listens())) throw new Error(`it does not listen:\n${daemon.output}`);
-    return daemon;
-  }
-
-  /** True once it says so; false if it has ended instead. */
-  async listens(): Promise<boolean> {
-    let ended = false;
-    void this.exited.then(() => {
-      ended = true;
-    });
-    while (!ended && !/listening on unix:\/\/.*\n/.test(this.output)) await sleep(2);
-    return !ended;
-  }
-
-  signal(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    this.#child.kill(signal);
-    return this.exited;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.signal('SIGKILL');
-  }
-}
-
-async function openAt(path: string): Promise<RawClient> {
-  const socket = connect({ path, allowHalfOpen: true });
-  await once(socket, 'connect');
-  const client = new RawClient(new ByteStream(socket));
-  client.send(request());
-  await client.expectAccepted();
-  return client;
+function start(path: string, args: readonly string[] = []): Promise<DaemonAtPath> {
+  return DaemonAtPath.start(`unix://${path}`, [...ECHO, ...args], folder);
 }
 
 async function expectEchoAt(path: string): Promise<void> {
@@ -325,7 +274,7 @@ async function expectEchoAt(path: string): Promise<void> {
 
 describe('the daemon at a path', () => {
   test('takes clients, whose address is "unix", and leaves nothing behind', async () => {
-    await using daemon = await AtPath.start(at('a.sock'));
+    await using daemon = await start(at('a.sock'));
     expect(modeOf(at('a.sock'))).toBe('660');
     expect(there()).toEqual(['a.sock']);
     await expectEchoAt(at('a.sock'));
@@ -333,14 +282,14 @@ describe('the daemon at a path', () => {
     expect(daemon.output).toContain(` listening on unix://${at('a.sock')}\n`);
     expect(daemon.output).toMatch(/ closed id=1 client=unix /);
     expect(there()).toEqual([]);
-    await using second = await AtPath.start(at('a.sock'));
+    await using second = await start(at('a.sock'));
     await expectEchoAt(at('a.sock'));
     expect(await second.signal()).toBe(0);
     expect(there()).toEqual([]);
   });
 
   test('is reached by a client that knows such addresses', async () => {
-    await using _daemon = await AtPath.start(at('a.sock'));
+    await using _daemon = await start(at('a.sock'));
     const client = new WebSocket(`ws+unix://${at('a.sock')}:/some/path?x=1`);
     await once(client, 'open');
     client.send('hello');
@@ -351,15 +300,15 @@ describe('the daemon at a path', () => {
   });
 
   test.each(['0600', '0666', '777'])('gives the socket the mode %s', async (mode) => {
-    await using _daemon = await AtPath.start(at('a'), ['--socket-mode', mode]);
+    await using _daemon = await start(at('a'), ['--socket-mode', mode]);
     expect(modeOf(at('a'))).toBe(mode.slice(-3));
   });
 
   test('takes over from one that was killed', async () => {
-    const killed = await AtPath.start(at('a'));
+    const killed = await start(at('a'));
     await killed.signal('SIGKILL');
     expect(there()).toEqual(['a']);
-    await using daemon = await AtPath.start(at('a'));
+    await using daemon = await start(at('a'));
     await expectEchoAt(at('a'));
     expect(await daemon.signal()).toBe(0);
     expect(there()).toEqual([]);
@@ -402,9 +351,9 @@ describe('the daemon at a path', () => {
 
   test('counts a relative path from the working directory', async () => {
     mkdirSync(at('run'));
-    await using daemon = await AtPath.start('run/a.sock');
+    await using daemon = await start('run/a.sock');
     await expectEchoAt(at('run/a.sock'));
-    await using beside = await AtPath.start('b.sock');
+    await using beside = await start('b.sock');
     await expectEchoAt(at('b.sock'));
     await beside.signal();
     await daemon.signal();
@@ -414,7 +363,7 @@ describe('the daemon at a path', () => {
 
   test.skipIf(!isLinux)('listens at an abstract name, and says so if it is taken', async () => {
     const name = `@websocksy-test-${process.pid}`;
-    await using _daemon = await AtPath.start(name);
+    await using _daemon = await start(name);
     await expectEchoAt(`\0${name.slice(1)}`);
     const { code, stderr } = await runCommand(['-l', `unix://${name}`]);
     expect({ code, stderr }).toEqual({
@@ -430,7 +379,7 @@ describe('the daemon at a path', () => {
     mkdirSync(at(inFolder));
     const path = at(`${inFolder}/${'n'.repeat(15)}`);
     expect(Buffer.byteLength(path)).toBe(maximum);
-    await using daemon = await AtPath.start(path);
+    await using daemon = await start(path);
     await expectEchoAt(path);
     await daemon.signal();
     const longer = await runCommand(['--check', '-l', `unix://${path}n`]);
@@ -444,8 +393,8 @@ describe('the daemon at a path', () => {
   test('of two that start at the same moment exactly one runs', async () => {
     for (let round = 0; round < 4; round += 1) {
       if (round % 2 === 1) await stale(at('a'));
-      await using one = new AtPath(at('a'));
-      await using other = new AtPath(at('a'));
+      await using one = new DaemonAtPath(`unix://${at('a')}`, ECHO);
+      await using other = new DaemonAtPath(`unix://${at('a')}`, ECHO);
       const listen = await Promise.all([one.listens(), other.listens()]);
       expect(listen.filter(Boolean), one.output + other.output).toHaveLength(1);
       const [winner, loser] = listen[0] ? [one, other] : [other, one];
@@ -458,7 +407,7 @@ describe('the daemon at a path', () => {
   });
 
   test('leaves the path to whoever has taken it in the meantime', async () => {
-    await using daemon = await AtPath.start(at('a'));
+    await using daemon = await start(at('a'));
     unlinkSync(at('a'));
     await stranger(at('b'));
     linkSync(at('b'), at('a'));
@@ -468,7 +417,7 @@ describe('the daemon at a path', () => {
   });
 
   test('ends its clients before it goes, though nobody new can come', async () => {
-    await using daemon = await AtPath.start(at('a'));
+    await using daemon = await start(at('a'));
     const client = await openAt(at('a'));
     const stopped = daemon.signal();
     expect((await client.readClose()).code).toBe(1001);
@@ -480,7 +429,7 @@ describe('the daemon at a path', () => {
 
   test('stops in order if the folder is gone by then', async () => {
     mkdirSync(at('run'));
-    await using daemon = await AtPath.start(at('run/a'));
+    await using daemon = await start(at('run/a'));
     rmSync(at('run'), { recursive: true });
     expect(await daemon.signal()).toBe(0);
   });
