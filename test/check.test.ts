@@ -177,7 +177,11 @@ describe('a broken configuration is one line that says where, what was expected,
     expect((await check([file])).stderr).toMatch(/: not permitted to read it\n$/);
   });
 
-  test('a file that is too long', async () => {
+  test('a file that is too long, by a byte or by far', async () => {
+    const fits = fileWith('fits.conf', `#${' '.repeat(1024 * 1024 - 1)}`);
+    expect((await check([fits])).code).toBe(0);
+    truncateSync(fits, 1024 * 1024 + 1);
+    expect((await check([fits])).code).toBe(2);
     const file = fileWith('huge.conf', '');
     truncateSync(file, 5_000_000_000);
     expect((await check([file])).stderr).toBe(
