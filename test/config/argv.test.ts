@@ -162,6 +162,7 @@ describe('an unknown option', () => {
     ['-chost=x', /^unknown option "-chost=x"; write -c and its value apart: -c host=x$/],
     ['-kk', /; write -k and its value apart: -k k$/],
     ['-hp', /^unknown option "-hp"; (did you mean|see)/],
+    ['-xhost', /^unknown option "-xhost"; see --help$/],
     ['--host', /^unknown option "--host"; it is the backend's: -c host=…$/],
     ['--framing-config', /; it is the backend's: -c framing-config=…$/],
     ['--ping', /; did you mean --keepalive\?$/],

@@ -158,6 +158,11 @@ describe('plugins', () => {
     );
   });
 
+  test('are suggested for a name that is nearly theirs', async () => {
+    const argv = ['--plugin', './path-backend.mjs', '-b', 'bypath'];
+    expect(await load({ argv }).catch(String)).toMatch(/-b: unknown backend "bypath"; did you mean by-path\?/);
+  });
+
   test('of the wrong kind are refused by name', async () => {
     const added = ['--plugin', './lines-framing.mjs', '-b', 'lines'];
     expect(await load({ argv: added }).catch(String)).toMatch(
