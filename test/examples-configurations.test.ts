@@ -58,10 +58,11 @@ describe('examples/mqtt.conf', () => {
       peer.write(CONNACK);
       const [message, isBinary] = await once(client, 'message');
       expect({ message, isBinary }).toEqual({ message: CONNACK, isBinary: true });
+      const closed = once(client, 'close');
       client.close();
       await peer.expectEnd();
       peer.end();
-      await once(client, 'close');
+      await closed;
     },
   );
 });

@@ -160,7 +160,9 @@ describe('plugins', () => {
 
   test('are suggested for a name that is nearly theirs', async () => {
     const argv = ['--plugin', './path-backend.mjs', '-b', 'bypath'];
-    expect(await load({ argv }).catch(String)).toMatch(/-b: unknown backend "bypath"; did you mean by-path\?/);
+    expect(await load({ argv }).catch(String)).toMatch(
+      /-b: unknown backend "bypath"; did you mean by-path\?/,
+    );
   });
 
   test('of the wrong kind are refused by name', async () => {
