@@ -9,10 +9,10 @@ import { setFlagsFromString } from 'node:v8';
 import { type CommandLine, parseArgv } from '../src/config/argv.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
 import { formatEffective } from '../src/config/effective.ts';
-import { parseEnvironment } from '../src/config/environment.ts';
-import { parseFile } from '../src/config/file.ts';
+import { FILE_VARIABLE, parseEnvironment } from '../src/config/environment.ts';
+import { parseFile, readConfigFile } from '../src/config/file.ts';
 import { helpText } from '../src/config/help.ts';
-import { ConfigError, quote } from '../src/config/settings.ts';
+import { ConfigError } from '../src/config/settings.ts';
 import { Daemon } from '../src/daemon.ts';
 import { messageOf } from '../src/errors.ts';
 import { createLogger, type Logger } from '../src/observability/logger.ts';
@@ -20,6 +20,22 @@ import { formatEndpoint } from '../src/transports/address.ts';
 
 const FAILED = 1;
 const MISCONFIGURED = 2;
+
+/** What the system's codes mean to whoever starts the daemon. */
+const PORT_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use; stop the other program, or choose another port with -p',
+  EACCES: 'not permitted; ports below 1024 need privileges, choose another one with -p',
+  EADDRNOTAVAIL: 'this machine has no such address; see -l',
+  EAFNOSUPPORT: 'this machine has no addresses of that kind; see -l',
+  ENOTFOUND: 'there is no host of that name; see -l',
+};
+const PATH_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'in use: another program has that name',
+  EACCES: 'not permitted to make a socket in that folder',
+  EROFS: 'that folder is on a file system that is read-only',
+  ENOENT: 'there is no such folder; make it, or choose another path with -l',
+  ENOTDIR: 'what should be its folder is none; choose another path with -l',
+};
 
 // Each read allocates 64 KiB outside of V8's heap and next to nothing in it, so V8 sees no reason to collect: tens of MiB of
 // dead reads pile up. From 5 % of the young generation instead of 80 % it collects every few MiB; docs/decisions/008.
@@ -51,7 +67,8 @@ async function main(commandLine: CommandLine): Promise<void> {
 function readConfig({ file: named, settings, demo }: CommandLine): Promise<Config> {
   const environment = parseEnvironment(process.env, process.cwd());
   const file = named ?? environment.file;
-  const fromFile = file === undefined ? [] : parseFile(readText(file), file);
+  const origin = named === undefined ? FILE_VARIABLE : '';
+  const fromFile = file === undefined ? [] : parseFile(readConfigFile(file, origin), file);
   const all = [...fromFile, ...environment.settings, ...settings];
   return loadConfig(all, demo ? { host: 'echo://' } : {});
 }
@@ -59,14 +76,6 @@ function readConfig({ file: named, settings, demo }: CommandLine): Promise<Confi
 function check({ notices, effective }: Config): void {
   for (const message of notices.kept) process.stderr.write(`websocksy: warning: ${message}\n`);
   end(process.stdout, `# The configuration is good. This is what counts:\n${formatEffective(effective)}`, 0);
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError('', `cannot read the configuration file ${quote(file)}: ${messageOf(error)}`);
-  }
 }
 
 async function run(config: Config, demo: boolean): Promise<void> {
@@ -120,16 +129,10 @@ function stop(daemon: Daemon, status: number): void {
 }
 
 function explain(error: unknown, { path }: Config): string {
-  const { code, syscall } = error as NodeJS.ErrnoException;
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
   // One without a system call is ours, and says more.
   if (code === 'EADDRINUSE' && syscall === undefined) return `in use: ${messageOf(error)}`;
-  if (code === 'EADDRINUSE')
-    return 'the port is in use; stop the other program, or choose another port with -p';
-  if (code === 'EACCES' && path !== undefined) return 'not permitted to make a socket in that folder';
-  if (code === 'ENOENT' && path !== undefined) return 'there is no such folder';
-  if (code === 'EACCES') return 'not permitted; ports below 1024 need privileges, choose another one with -p';
-  if (code === 'EADDRNOTAVAIL') return 'this machine has no such address; see -l';
-  return messageOf(error);
+  return (path === undefined ? PORT_ERRORS : PATH_ERRORS)[code] ?? messageOf(error);
 }
 
 function hints({ host, port, endpoint }: Daemon, { path }: Config): string {

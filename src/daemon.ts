@@ -111,6 +111,8 @@ export class Daemon {
     const { path, socketMode = 0o660 } = this.#options;
     if (path === undefined) await this.#listenOnPort();
     else this.#release = await listenAtPath(this.#server, path, socketMode, BACKLOG);
+    // A stop that came in the meantime had nothing to close yet.
+    if (this.#stopped !== undefined) return this.#stopListening();
     this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
     this.#ticker = setInterval(() => this.#tick(), TICK);
     this.#log.info?.(`listening on ${path === undefined ? 'ws://' : ''}${this.endpoint}`);
@@ -142,8 +144,7 @@ export class Daemon {
 
   async #stop(): Promise<number> {
     const { drainWait, drainTimeout } = this.#options.limits;
-    this.#release?.();
-    this.#server.close();
+    this.#stopListening();
     this.#log.info?.('stopping', { connections: this.#bridges.size });
     if (drainWait > 0) await this.#empty(drainWait);
     for (const bridge of [...this.#bridges]) bridge.stop();
@@ -156,6 +157,15 @@ export class Daemon {
     await this.#closeBackend();
     this.#log.info?.('stopped');
     return cut;
+  }
+
+  #stopListening(): void {
+    try {
+      this.#release?.();
+    } catch (error) {
+      this.#log.warn?.('socket not removed', { message: messageOf(error) });
+    }
+    this.#server.close();
   }
 
   /** A backend that throws or hangs does not hold up the stop. */

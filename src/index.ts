@@ -51,7 +51,13 @@ export async function start(options: StartOptions = {}): Promise<Daemon> {
   const { limits, log = createLogger('error', () => {}) } = options;
   const config = await loadConfig(toSettings(options));
   const daemon = new Daemon({ ...config, limits: { ...config.limits, ...limits }, log });
-  await daemon.start();
+  try {
+    await daemon.start();
+  } catch (error) {
+    // What was made for it must not keep the program alive.
+    await daemon.stop();
+    throw error;
+  }
   return daemon;
 }
 

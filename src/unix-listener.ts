@@ -6,7 +6,7 @@
  * place when its mode is set: nobody connects too early, and it is never taken from a program that was quicker. libuv
  * unlinks the name that it bound when the server closes, whoever has that name by then: it is one that nobody has.
  */
-import { chmodSync, linkSync, lstatSync, type Stats, unlinkSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, renameSync, type Stats, statSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { systemPath, temporaryPath } from './transports/address.ts';
@@ -30,38 +30,60 @@ export async function listenAtPath(
     await listen(server, systemPath(path), backlog);
     return () => {};
   }
+  const folder = dirname(path);
+  // Asked first, since libuv would call it EACCES.
+  if (!statSync(folder).isDirectory()) throw Object.assign(new Error('no folder'), { code: 'ENOTDIR' });
   await clear(path);
-  const bound = temporaryPath(dirname(path));
+  const bound = temporaryPath(folder);
   await listen(server, bound, backlog);
+  let own: Stats;
   try {
     chmodSync(bound, mode);
+    own = lstatSync(bound);
     linkSync(bound, path);
+    unlinkSync(bound);
   } catch (error) {
     server.close();
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
       throw inUse('another program was quicker to take the path');
     throw error;
   }
-  unlinkSync(bound);
-  const own = lstatSync(path);
-  return () => {
-    if (isSame(statOf(path), own)) unlinkSync(path);
-  };
+  return () => remove(path, own);
 }
 
 /** Makes room at a path, where that can be done without harm to anybody. */
 async function clear(path: string): Promise<void> {
   const found = statOf(path);
   if (found === undefined) return;
-  if (!found.isSocket())
-    throw inUse('there is something that is no socket; remove it, or choose another path');
+  if (!found.isSocket()) throw inUse('what is there is no socket, so it stays; choose another path with -l');
   const failure = await tryConnect(path);
-  if (failure === undefined) throw inUse('another program answers there');
+  if (failure === undefined)
+    throw inUse('another program answers there; stop it, or choose another path with -l');
   if (failure === 'ECONNREFUSED' || failure === 'ENOENT') {
-    if (isSame(statOf(path), found)) unlinkSync(path);
+    remove(path, found);
   } else {
     // EAGAIN: somebody has a full backlog. EACCES: somebody else's.
     throw inUse(`there is a socket, which cannot be connected to (${failure})`);
+  }
+}
+
+/**
+ * Removes this very socket. Between a look and an unlink another program could put its own there, so it is put aside
+ * first, which is one step, looked at, and given back if it is another one.
+ */
+function remove(path: string, expected: Stats): void {
+  if (!isSame(statOf(path), expected)) return;
+  const aside = temporaryPath(dirname(path));
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  try {
+    if (!isSame(statOf(aside), expected)) linkSync(aside, path);
+  } finally {
+    unlinkSync(aside);
   }
 }
 
@@ -91,8 +113,9 @@ function statOf(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
+/** The number alone is given again, and soon: the time at which it was made tells two that had it apart. */
 function isSame(one: Stats | undefined, other: Stats): boolean {
-  return one !== undefined && one.ino === other.ino && one.dev === other.dev;
+  return one !== undefined && one.ino === other.ino && one.dev === other.dev && one.mtimeMs === other.mtimeMs;
 }
 
 function inUse(message: string): NodeJS.ErrnoException {

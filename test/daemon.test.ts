@@ -1,9 +1,24 @@
 /** The daemon as a whole: many connections at once, and its stop in every state that a connection can be in. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { Daemon } from '../src/daemon.ts';
+import { DEFAULT_LIMITS } from '../src/limits.ts';
+import { createLogger } from '../src/observability/logger.ts';
+import { Framings } from '../src/plugins/framings.ts';
 import { leave, type Served, serve, until } from './support/in-process.ts';
 import { Random, SEED } from './support/randomness.ts';
 import { BINARY, clientClose, clientFrame, request, TEXT } from './support/raw-client.ts';
@@ -15,6 +30,64 @@ function expectNoListener(served: Served): Promise<void> {
     socket.on('error', () => resolve());
   });
 }
+
+describe('a daemon at a Unix socket', () => {
+  const makeFolder = () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ws-daemon-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    return folder;
+  };
+  const daemonAt = async (path: string, lines: string[] = []) => {
+    const framings = new Framings();
+    await framings.loadBuiltIn();
+    return new Daemon({
+      host: '::',
+      port: 0,
+      path,
+      backend: { query: async () => null },
+      backendName: 'test',
+      framings,
+      keepalive: 0,
+      limits: DEFAULT_LIMITS,
+      log: createLogger('info', (line) => lines.push(line)),
+    });
+  };
+
+  test('has the mode 0660 unless told otherwise', async () => {
+    const folder = makeFolder();
+    const daemon = await daemonAt(join(folder, 'a'));
+    await daemon.start();
+    expect(statSync(join(folder, 'a')).mode & 0o777).toBe(0o660);
+    await daemon.stop();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('that is stopped before it listens never does, and leaves nothing', async () => {
+    const folder = makeFolder();
+    const lines: string[] = [];
+    const daemon = await daemonAt(join(folder, 'a'), lines);
+    const started = daemon.start();
+    const stopped = daemon.stop();
+    await Promise.all([started, stopped]);
+    expect(readdirSync(folder)).toEqual([]);
+    expect(lines.join('')).not.toContain('listening');
+  });
+
+  test('stops even if its socket cannot be removed, and says so', async () => {
+    const folder = makeFolder();
+    const lines: string[] = [];
+    const daemon = await daemonAt(join(folder, 'run', 'a'), lines);
+    mkdirSync(join(folder, 'run'));
+    await daemon.start();
+    // Its folder is another one's file by now.
+    renameSync(join(folder, 'run'), join(folder, 'old'));
+    writeFileSync(join(folder, 'run'), '');
+    await daemon.stop();
+    expect(lines.join('')).toMatch(
+      / warn {2}socket not removed message=.*ENOTDIR.*\n.*stopping.*\n.*stopped\n$/,
+    );
+  });
+});
 
 describe('stop', () => {
   test('without connections is done at once, and nobody can connect any more', async () => {

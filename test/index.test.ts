@@ -1,5 +1,9 @@
 /** The library's public surface: what a program that embeds the daemon imports. */
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import {
   ConfigError,
@@ -10,8 +14,9 @@ import {
   type StartOptions,
   start,
 } from '../src/index.ts';
+import { ByteStream } from './support/byte-stream.ts';
 import { until } from './support/in-process.ts';
-import { BINARY, clientClose, clientFrame, RawClient, TEXT } from './support/raw-client.ts';
+import { BINARY, clientClose, clientFrame, RawClient, request, TEXT } from './support/raw-client.ts';
 import { TcpPeer } from './support/tcp-peer.ts';
 
 async function started(options: StartOptions): Promise<Daemon> {
@@ -76,7 +81,70 @@ test('start takes bounds and a logger', async () => {
   );
 });
 
+test('start listens on a Unix socket, with the mode that it is told', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ws-index-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'a.sock');
+  for (const [socketMode, mode] of [
+    [undefined, 0o660],
+    ['0600', 0o600],
+  ] as const) {
+    const daemon = await start({
+      listen: `unix://${path}`,
+      ...(socketMode && { socketMode }),
+      backendOptions: { host: 'echo://' },
+    });
+    expect(statSync(path).mode & 0o777).toBe(mode);
+    expect(daemon.endpoint).toBe(`unix://${path}`);
+    const socket = connect({ path, allowHalfOpen: true });
+    await once(socket, 'connect');
+    const client = new RawClient(new ByteStream(socket));
+    client.send(request());
+    await client.expectAccepted();
+    client.stream.destroy();
+    await daemon.stop();
+    expect(readdirSync(folder)).toEqual([]);
+  }
+});
+
+test('start takes plugins, whose names its other options may use', async () => {
+  const daemon = await started({
+    plugins: ['./test/fixtures/plugins/path-backend.mjs', './test/fixtures/plugins/lines-framing.mjs'],
+    backend: 'by-path',
+    backendOptions: { peer: 'echo://', framing: 'lines', forbidden: ['/a', '/chat'] },
+  });
+  const client = await RawClient.connect(daemon);
+  client.send(request());
+  await client.expectRefused(403);
+  client.stream.end();
+});
+
+test('start takes a folder for datagram sockets, and judges it', async () => {
+  await expect(start({ dgramDir: '/nowhere' })).rejects.toThrow(
+    /^dgram-dir: expected a folder to write to, not "\/nowhere": there is none; make it first$/,
+  );
+  await started({ dgramDir: tmpdir(), backendOptions: { host: 'echo://' } });
+});
+
+test('start closes the backend again if it cannot listen', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ws-index-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const closed = `websocksy-test-closed-${process.pid}`;
+  const backend = join(folder, 'closes.mjs');
+  writeFileSync(
+    backend,
+    `export default { apiVersion: 1, kind: 'backend', name: 'closes', options: {}, create: () => ({
+      query: async () => null, close() { globalThis[${JSON.stringify(closed)}] = true; } }) };`,
+  );
+  await expect(start({ listen: `unix://${folder}/none/a`, backend })).rejects.toMatchObject({
+    code: 'ENOENT',
+  });
+  expect(globalThis).toHaveProperty(closed, true);
+});
+
 test.each<[string, StartOptions, RegExp]>([
+  ['a mode', { socketMode: '9' }, /^socket-mode: expected an octal mode/],
+  ['a plugin', { plugins: ['./nowhere.mjs'] }, /^plugin: plugin ".\/nowhere.mjs" could not be loaded/],
   ['a port', { port: 70_000 }, /^port: expected a number from 0 to 65535/],
   ['a fraction of a port', { port: 1.5 }, /^port: /],
   ['a keepalive', { ping: -1 }, /^ping: /],

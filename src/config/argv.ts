@@ -4,7 +4,8 @@
  * It only sorts the arguments; what the values mean is judged together with those of the file.
  */
 import { nearest } from '../nearest.ts';
-import { CORE_OPTIONS } from './options.ts';
+import defaultBackend from '../plugins/backends/default.ts';
+import { CORE_OPTIONS, type CoreOptions } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
 
 export type Action = 'run' | 'check' | 'help' | 'version';
@@ -117,9 +118,18 @@ function onlyFile(earlier: string | undefined, file: string): string {
 }
 
 function unknownOption(flag: string): ConfigError {
-  const guess = nearest(flag.split('=', 1)[0]!, ALL_FLAGS);
-  return new ConfigError(
-    '',
-    `unknown option ${quote(flag)}; ${guess === undefined ? 'see --help' : `did you mean ${guess}?`}`,
-  );
+  return new ConfigError('', `unknown option ${quote(flag)}; ${hintFor(flag)}`);
+}
+
+function hintFor(flag: string): string {
+  const short = flag.slice(0, 2);
+  if (short === '-c' || CORE_FLAGS.has(short))
+    return `write ${short} and its value apart: ${short} ${flag.slice(2).replace(/^=/, '')}`;
+  // What a file calls it, if the command line has another name for it.
+  const name = flag.slice(2);
+  if (Object.hasOwn(defaultBackend.options, name) && flag.startsWith('--'))
+    return `it is the backend's: -c ${name}=…`;
+  const byName = Object.hasOwn(CORE_OPTIONS, name) ? CORE_OPTIONS[name as keyof CoreOptions] : undefined;
+  const guess = byName?.flags.at(-1) ?? nearest(flag, ALL_FLAGS);
+  return guess === undefined ? 'see --help' : `did you mean ${guess}?`;
 }

@@ -3,12 +3,20 @@ import { messageOf } from '../errors.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import { nearest } from '../nearest.ts';
 import type { Notices } from '../observability/notices.ts';
-import type { Backend, BackendContext, BackendPlugin, BackendSettings } from '../plugins/api.ts';
+import {
+  type Backend,
+  type BackendContext,
+  type BackendPlugin,
+  type BackendSettings,
+  optionError,
+} from '../plugins/api.ts';
 import type { Framings } from '../plugins/framings.ts';
 import { inTime } from '../plugins/loader.ts';
+import { isPath } from '../plugins/modules.ts';
 import { formatAddress, hasScheme, parseAddress } from '../transports/address.ts';
 import { requireNative } from '../transports/native.ts';
-import { isVariableOf } from './environment.ts';
+import { isVariableOf, linesOf } from './environment.ts';
+import { CORE_OPTIONS, type CoreOptions } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
 
 /**
@@ -30,13 +38,18 @@ export function knownSettings(plugin: BackendPlugin, settings: readonly Setting[
     }
     const name = options.find((option) => isVariableOf(setting.name, option));
     if (name === undefined) continue;
-    // A variable holds one text: a list is written in lines.
-    const values = plugin.options[name]?.repeatable ? setting.value.split('\n') : [setting.value];
-    for (const value of values) if (value.trim() !== '') known.push({ ...setting, name, value });
+    const values = plugin.options[name]?.repeatable ? linesOf(setting.value) : [setting.value];
+    for (const value of values) known.push({ ...setting, name, value });
   }
   return known.filter(
     ({ name, layer }) => layer === known.findLast((setting) => setting.name === name)?.layer,
   );
+}
+
+export interface CreatedBackend {
+  readonly backend: Backend;
+  /** The files of plugins that its options name, by the option. */
+  readonly files: ReadonlyMap<string, string>;
 }
 
 /** @throws ConfigError that names the option, where the backend does */
@@ -45,10 +58,11 @@ export async function createBackend(
   settings: readonly Setting[],
   framings: Framings,
   notices: Notices,
-): Promise<Backend> {
+): Promise<CreatedBackend> {
   let backend: Backend;
+  const files = new Map<string, string>();
   try {
-    const context = createContext(plugin, settings, framings, notices);
+    const context = createContext(plugin, settings, framings, notices, files);
     backend = await inTime(plugin.create(readSettings(settings), context), 'it was not ready');
   } catch (error) {
     throw new ConfigError(originOf(error, plugin, settings), messageOf(error));
@@ -56,7 +70,7 @@ export async function createBackend(
   if (typeof backend?.query !== 'function') {
     throw new ConfigError(`backend ${quote(plugin.name)}`, 'it made something without a function "query"');
   }
-  return backend;
+  return { backend, files };
 }
 
 function readSettings(settings: readonly Setting[]): BackendSettings {
@@ -71,6 +85,7 @@ function createContext(
   settings: readonly Setting[],
   framings: Framings,
   notices: Notices,
+  files: Map<string, string>,
 ): BackendContext {
   const schemeless = new Set<string>();
   const warn = (message: string) => notices.warn(`backend ${plugin.name}: ${message}`);
@@ -78,7 +93,16 @@ function createContext(
     async checkFraming(name, config, option) {
       const base = settings.findLast((setting) => setting.name === option)?.base ?? '.';
       const known = await framings.load(name, base);
-      framings.configure(known, config, { maximum: DEFAULT_LIMITS.segmentBytes });
+      if (option !== undefined && isPath(name)) files.set(option, known);
+      try {
+        framings.configure(known, config, { maximum: DEFAULT_LIMITS.segmentBytes });
+      } catch (error) {
+        // Where a configuration was given, that is what is wrong, not the name.
+        const configured = `${option}-config`;
+        if (settings.some((setting) => setting.name === configured))
+          throw optionError(configured, messageOf(error));
+        throw error;
+      }
       return known;
     },
     checkPeer(text, ports) {
@@ -101,15 +125,20 @@ function originOf(error: unknown, plugin: BackendPlugin, settings: readonly Sett
   return settings.findLast(({ name }) => name === option)?.origin ?? option;
 }
 
-function unknownOption(
-  plugin: BackendPlugin,
-  { name, origin }: Setting,
-  options: readonly string[],
-): ConfigError {
-  const guess = nearest(name, options);
-  const hint = guess === undefined ? `there are: ${options.join(', ')}` : `did you mean ${guess}?`;
+function unknownOption(plugin: BackendPlugin, setting: Setting, options: readonly string[]): ConfigError {
+  const { name, origin } = setting;
   return new ConfigError(
     origin,
-    `unknown option of the backend ${quote(plugin.name)}: ${quote(name)}; ${hint}`,
+    `unknown option of the backend ${quote(plugin.name)}: ${quote(name)}; ${hintFor(setting, options)}`,
   );
+}
+
+function hintFor({ name, layer }: Setting, options: readonly string[]): string {
+  if (Object.hasOwn(CORE_OPTIONS, name)) {
+    const flag = CORE_OPTIONS[name as keyof CoreOptions].flags.at(-1);
+    return `it is one of the daemon's: ${layer === 'file' ? 'put it below [core]' : `use ${flag}`}`;
+  }
+  const guess = nearest(name, options);
+  if (guess !== undefined) return `did you mean ${guess}?`;
+  return options.length === 0 ? 'it has none' : `there are: ${options.join(', ')}`;
 }

@@ -8,7 +8,8 @@ import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import { nearest } from '../nearest.ts';
 import type { LogLevel } from '../observability/logger.ts';
 import { Notices } from '../observability/notices.ts';
-import type { Backend, BackendPlugin } from '../plugins/api.ts';
+import type { Backend, BackendPlugin, Plugin } from '../plugins/api.ts';
+import defaultBackend from '../plugins/backends/default.ts';
 import { Framings } from '../plugins/framings.ts';
 import { loadBackend, loadPlugin } from '../plugins/loader.ts';
 import { builtIn } from '../plugins/modules.ts';
@@ -52,24 +53,15 @@ export async function loadConfig(
   defaults: ConfigDefaults = {},
 ): Promise<Config> {
   const { core, sources, backendSettings } = sort(settings);
-  const { host } = defaults;
-  if (core.backend === 'default' && host !== undefined && !namesPeer(backendSettings)) {
-    const origin = '--demo';
-    backendSettings.unshift({
-      section: 'backend',
-      name: 'host',
-      value: host,
-      layer: 'file',
-      origin,
-      base: '.',
-    });
-  }
   const notices = new Notices();
   const framings = new Framings();
   await framings.loadBuiltIn();
   const backends = await loadPlugins(sources.plugin, framings);
   const plugin = await findBackend(core.backend, sources.backend.at(-1), backends);
   const known = knownSettings(plugin, backendSettings);
+  if (core.backend === 'default' && defaults.host !== undefined && !namesPeer(known))
+    known.push(demoPeer(defaults.host));
+  const { backend, files } = await createBackend(plugin, known, framings, notices);
   const path = core.listen.startsWith(UNIX) ? core.listen.slice(UNIX.length) : undefined;
   return Object.freeze({
     host: core.listen,
@@ -85,10 +77,10 @@ export async function loadConfig(
     }),
     dgramDir: core['dgram-dir'],
     backendName: core.backend,
-    backend: await createBackend(plugin, known, framings, notices),
+    backend,
     framings,
     notices,
-    effective: effectiveSettings(sources, plugin, known),
+    effective: effectiveSettings(sources, plugin, known, files),
   });
 }
 
@@ -117,15 +109,25 @@ function sort(settings: readonly Setting[]): Sorted {
 }
 
 function namesPeer(settings: readonly Setting[]): boolean {
-  return settings.some(({ name }) => ['host', 'port', 'HOST', 'PORT'].includes(name));
+  return settings.some(({ name }) => name === 'host' || name === 'port');
+}
+
+function demoPeer(value: string): Setting {
+  return { section: 'backend', name: 'host', value, layer: 'arguments', origin: '--demo', base: '.' };
 }
 
 function coreName({ name, origin }: Setting): keyof CoreOptions {
   if (Object.hasOwn(CORE_OPTIONS, name)) return name as keyof CoreOptions;
-  const known = Object.keys(CORE_OPTIONS);
-  const guess = nearest(name, known);
-  const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
-  throw new ConfigError(origin, `unknown option: ${quote(name)}; ${hint}`);
+  throw new ConfigError(origin, `unknown option: ${quote(name)}; ${hintFor(name)}`);
+}
+
+function hintFor(name: string): string {
+  if (Object.hasOwn(defaultBackend.options, name)) return "a backend's options stand below [backend]";
+  const known = Object.entries(CORE_OPTIONS);
+  const byFlag = known.find(([, { flags }]) => flags.includes(`--${name}`))?.[0];
+  const names = known.map(([each]) => each);
+  const guess = byFlag ?? nearest(name, names);
+  return guess === undefined ? `there are: ${names.join(', ')}` : `did you mean ${guess}?`;
 }
 
 function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, { value, origin }: Setting): void {
@@ -143,9 +145,13 @@ async function loadPlugins(
   framings: Framings,
 ): Promise<ReadonlyMap<string, BackendPlugin>> {
   const backends = new Map<string, BackendPlugin>();
+  const added = new Set<Plugin>();
   for (const { value, base, origin } of settings) {
     try {
       const plugin = await loadPlugin(value, base);
+      // The same one twice, from the file and from the environment, say, does no harm.
+      if (added.has(plugin)) continue;
+      added.add(plugin);
       if (plugin.kind === 'framing') {
         framings.add(plugin);
       } else if (backends.has(plugin.name) || builtIn('backend').includes(plugin.name)) {

@@ -1,7 +1,9 @@
 /** The configuration as it counts, with where each value comes from: what `--check` prints, itself a configuration file. */
 
 import type { BackendPlugin } from '../plugins/api.ts';
+import { isPath, toFile } from '../plugins/modules.ts';
 import { escapeControls } from '../printable.ts';
+import { formatSetting } from './file.ts';
 import { CORE_OPTIONS, type CoreOptions } from './options.ts';
 import type { Setting } from './settings.ts';
 
@@ -16,11 +18,17 @@ export interface Effective {
 /** Which settings each option of the daemon's has its value from; the last counts, or each of a repeatable one. */
 export type Sources = Readonly<Record<keyof CoreOptions, Setting[]>>;
 
-/** Every option that has a value, in the order in which a file would have them. */
+/**
+ * Every option that has a value, in the order in which a file would have them. Paths of plugins are absolute: they mean
+ * the same from wherever they are read again.
+ *
+ * @param files the files of plugins that options of the backend's name
+ */
 export function effectiveSettings(
   sources: Sources,
   plugin: BackendPlugin,
   settings: readonly Setting[],
+  files: ReadonlyMap<string, string>,
 ): Effective[] {
   const effective: Effective[] = [];
   const take = (
@@ -30,8 +38,10 @@ export function effectiveSettings(
     option: { readonly repeatable?: boolean | undefined },
     standard: string | undefined,
   ) => {
-    for (const setting of option.repeatable ? given : given.slice(-1))
-      effective.push({ section, name, value: setting.value, origin: placeOf(setting) });
+    for (const setting of option.repeatable ? given : given.slice(-1)) {
+      const value = section === 'core' ? pathOf(setting) : (files.get(name) ?? setting.value);
+      effective.push({ section, name, value, origin: placeOf(setting) });
+    }
     if (given.length === 0 && standard !== undefined && standard !== '')
       effective.push({ section, name, value: standard, origin: undefined });
   };
@@ -48,17 +58,27 @@ export function effectiveSettings(
   return effective;
 }
 
-/** As a configuration file, with a comment above each line. */
+/** As a configuration file that means the same, with a comment above each line. */
 export function formatEffective(effective: readonly Effective[]): string {
   let text = '';
   let section: Setting['section'] | undefined;
   for (const { section: next, name, value, origin } of effective) {
     if (next !== section) text += `${section === undefined ? '' : '\n'}[${next}]\n`;
     section = next;
-    text += `# ${origin === undefined ? 'default' : `from ${origin}`}\n`;
-    text += `${escapeControls(`${name} = ${value}`)}\n`;
+    const line = formatSetting(name, value) ?? unwritable(name, value);
+    // A default stays a comment: to name one may not be the same, as with the port beside a host that has its own.
+    text += origin === undefined ? `# default\n#${line}\n` : `# from ${escapeControls(origin)}\n${line}\n`;
   }
   return text;
+}
+
+/** A file's values have no blanks at their ends, and whoever reads this has a terminal that controls are not for. */
+function unwritable(name: string, value: string): string {
+  return escapeControls(`# no line of a file can say: ${JSON.stringify(name)} = ${JSON.stringify(value)}`);
+}
+
+function pathOf({ name, value, base }: Setting): string {
+  return (name === 'backend' || name === 'plugin') && isPath(value) ? toFile(value, base) : value;
 }
 
 /** In a file's messages the option follows the line; here it stands below anyway. */

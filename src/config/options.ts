@@ -2,10 +2,12 @@
  * The daemon's own options: one table for the command line, the file, the checks, `--help` and the documentation.
  */
 import { accessSync, constants, statSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../observability/logger.ts';
-import { checkSocketPath, temporaryPath } from '../transports/address.ts';
+import { escapeControls } from '../printable.ts';
+import { checkSocketPath, MAX_SOCKET_PATH, temporaryPath } from '../transports/address.ts';
 import { quote } from './settings.ts';
 
 /** The values, as they are used. */
@@ -129,9 +131,20 @@ export const UNIX = 'unix://';
 function parseListen(text: string): string {
   if (!text.startsWith(UNIX)) return parseHost(text);
   const path = checkSocketPath(text.slice(UNIX.length), text);
-  // It is bound under another name first, and moved into its place when it is ready.
-  if (!path.startsWith('@')) checkSocketPath(temporaryPath(dirname(path)), text);
+  if (escapeControls(path) !== path)
+    throw new Error(`${quote(text)}: there are control characters in the path`);
+  if (!path.startsWith('@')) checkSocketFolder(dirname(path), text);
   return text;
+}
+
+/** A socket is bound under a name of our own first, and moved to its place when it is ready: that must fit, too. */
+function checkSocketFolder(folder: string, where: string): void {
+  const excess = Buffer.byteLength(temporaryPath(folder)) - MAX_SOCKET_PATH;
+  if (excess <= 0) return;
+  const length = Buffer.byteLength(folder);
+  throw new Error(
+    `${quote(where)}: the path of a folder for Unix sockets has at most ${length - excess} bytes, not ${length}`,
+  );
 }
 
 function parseMode(text: string): number {
@@ -139,22 +152,32 @@ function parseMode(text: string): number {
   return Number.parseInt(text, 8);
 }
 
+/** What the system's codes mean to whoever named a folder. */
+const FOLDER_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is none; make it first',
+  EACCES: 'not permitted to write to it',
+  EROFS: 'it is on a file system that is read-only',
+};
+
 function parseSocketFolder(text: string): string {
   try {
     if (!statSync(text).isDirectory()) throw new Error('it is no folder');
     accessSync(text, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new Error(`expected a folder to write to, not ${quote(text)}: ${messageOf(error)}`);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const reason = FOLDER_ERRORS[code] ?? messageOf(error);
+    throw new Error(`expected a folder to write to, not ${quote(text)}: ${reason}`);
   }
-  checkSocketPath(temporaryPath(text), text);
+  checkSocketFolder(text, text);
   return text;
 }
 
 function parseHost(text: string): string {
-  const host = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
-  if (!/^[A-Za-z0-9._:%][A-Za-z0-9._:%-]*$/.test(host))
-    throw new Error(`expected an IP address or a host name, not ${quote(text)}`);
-  return host;
+  const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
+  if (isIPv6(bare)) return bare;
+  if (/^[A-Za-z0-9._][A-Za-z0-9._-]*$/.test(text)) return text;
+  const hint = /^[^/]+:[0-9]+$/.test(text) ? '; the port is an option of its own' : '';
+  throw new Error(`expected an IP address, a host name or unix:///PATH, not ${quote(text)}${hint}`);
 }
 
 function parseNonEmpty(text: string): string {

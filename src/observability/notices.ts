@@ -2,15 +2,18 @@
  * Warnings from before there is a log: a configuration is read before it is known where lines go, and at which level.
  * They are kept until a log is there, and what comes later goes to it at once.
  */
+import { escapeControls } from '../printable.ts';
 import type { Logger } from './logger.ts';
 
 export class Notices {
   #kept: string[] = [];
   #log: Logger | undefined;
 
+  /** A plugin may say anything: whatever it is becomes one line. */
   warn(message: string): void {
-    if (this.#log === undefined) this.#kept.push(message);
-    else this.#log.warn?.(message);
+    const line = escapeControls(message);
+    if (this.#log === undefined) this.#kept.push(line);
+    else this.#log.warn?.(line);
   }
 
   attach(log: Logger): void {

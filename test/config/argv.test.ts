@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ALL_FLAGS, parseArgv } from '../../src/config/argv.ts';
 import { ConfigError } from '../../src/config/settings.ts';
+import { SEED, SEEDED } from '../support/cuts.ts';
 
 function refusal(...argv: string[]): string {
   try {
@@ -29,6 +31,9 @@ describe('options with a value', () => {
     ['--log-level', 'log-level'],
     ['--drain-wait', 'drain-wait'],
     ['--drain', 'drain'],
+    ['--plugin', 'plugin'],
+    ['--dgram-dir', 'dgram-dir'],
+    ['--socket-mode', 'socket-mode'],
   ])('%s sets the core option %s', (flag, name) => {
     const setting = { section: 'core', name, value: 'x=y', layer: 'arguments', origin: flag, base: '/base' };
     expect(parseArgv([flag, 'x=y'], '/base').settings).toEqual([setting]);
@@ -146,7 +151,6 @@ describe('a configuration file', () => {
 describe('an unknown option', () => {
   test.each([
     ['--prot', /^unknown option "--prot"; did you mean --port\?$/],
-    ['--ping', /^unknown option "--ping"; /],
     ['--chekc', /did you mean --check\?/],
     ['--conf', /did you mean --config\?/],
     ['-x', /^unknown option "-x"; /],
@@ -154,8 +158,15 @@ describe('an unknown option', () => {
     ['--nothing-like-it', /; see --help$/],
     ['--__proto__', /^unknown option "--__proto__"/],
     ['--constructor', /^unknown option "--constructor"/],
-    ['-p8001', /^unknown option "-p8001"/],
-    ['-p=8001', /^unknown option "-p=8001"; did you mean -p\?$/],
+    ['-p8001', /^unknown option "-p8001"; write -p and its value apart: -p 8001$/],
+    ['-chost=x', /^unknown option "-chost=x"; write -c and its value apart: -c host=x$/],
+    ['-kk', /; write -k and its value apart: -k k$/],
+    ['-hp', /^unknown option "-hp"; (did you mean|see)/],
+    ['-xhost', /^unknown option "-xhost"; see --help$/],
+    ['--host', /^unknown option "--host"; it is the backend's: -c host=…$/],
+    ['--framing-config', /; it is the backend's: -c framing-config=…$/],
+    ['--ping', /; did you mean --keepalive\?$/],
+    ['-p=8001', /^unknown option "-p=8001"; write -p and its value apart: -p 8001$/],
     ['--bad\nline', /^unknown option "--bad\\nline"/],
   ])('%j is refused and the nearest suggested', (flag, message) => {
     expect(refusal(flag)).toMatch(message);
@@ -190,5 +201,27 @@ test('every flag in the list of all flags is understood, and no other is', () =>
       ],
       ...['--help', '-h', '--version', '-V'],
     ].sort(),
+  );
+});
+
+test(`any arguments are sorted or refused by a ConfigError in one line (TEST_SEED=${SEED})`, () => {
+  const argument = fc.oneof(
+    fc.constantFrom(...ALL_FLAGS, '-', '--', '=', '', 'host=echo://', 'w.conf', '-c=', '--port=1', '-p1'),
+    fc.string({ unit: 'binary' }),
+    fc.string().map((text) => `-${text}`),
+    fc.string().map((text) => `--${text}=${text}`),
+  );
+  fc.assert(
+    fc.property(fc.array(argument, { maxLength: 8 }), (argv) => {
+      try {
+        const { settings, file } = parseArgv(argv, '/base');
+        for (const { value } of settings) expect(argv.some((each) => each.endsWith(value))).toBe(true);
+        if (file !== undefined) expect(argv.some((each) => each.endsWith(file))).toBe(true);
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        expect(error.message).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}]/u);
+      }
+    }),
+    { ...SEEDED, numRuns: 1_000 },
   );
 });

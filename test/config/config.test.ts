@@ -1,15 +1,18 @@
 /** Settings to a configuration: which one wins, what is refused, and how the place of a mistake is named. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseArgv } from '../../src/config/argv.ts';
 import { type Config, type ConfigDefaults, loadConfig } from '../../src/config/config.ts';
-import { parseFile } from '../../src/config/file.ts';
+import { parseFile, readConfigFile } from '../../src/config/file.ts';
 import { CORE_OPTIONS } from '../../src/config/options.ts';
 import { ConfigError, type Layer, type Setting } from '../../src/config/settings.ts';
 import { DEFAULT_LIMITS } from '../../src/limits.ts';
 import type { Refusal, Route } from '../../src/plugins/api.ts';
 import { ClientRequest } from '../../src/upgrade-request.ts';
+import { SEED, SEEDED } from '../support/cuts.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
 /** A framing's file, as the configuration knows it. */
@@ -145,6 +148,9 @@ describe("the daemon's own options", () => {
     ['listen', '[::1]', '::1'],
     ['listen', 'fe80::1%eth0', 'fe80::1%eth0'],
     ['listen', 'some-host.example', 'some-host.example'],
+    ['listen', 'unix:///run/w.sock', 'unix:///run/w.sock'],
+    ['listen', `unix:///${'d'.repeat(90)}/${'n'.repeat(15)}`, `unix:///${'d'.repeat(90)}/${'n'.repeat(15)}`],
+    ['listen', 'unix://@name', 'unix://@name'],
     ['ping', '0', 0],
     ['ping', '86400', 86_400_000],
     ['log-level', 'trace', 'trace'],
@@ -155,7 +161,7 @@ describe("the daemon's own options", () => {
     ['drain-wait', '0', 0],
     ['drain-wait', '20', 20_000],
     ['backend', 'default', 'default'],
-    ['plugin', './lines-framing.mjs', ['./lines-framing.mjs']],
+    ['plugin', './lines-framing.mjs', [LINES]],
     ['dgram-dir', tmpdir(), tmpdir()],
     ['socket-mode', '0600', 0o600],
     ['socket-mode', '666', 0o666],
@@ -175,10 +181,18 @@ describe("the daemon's own options", () => {
     ['ping', '1.5', /a number from 0 to 86400/],
     ['drain', '86401', /a number from 0 to 86400/],
     ['drain-wait', 'never', /a number from 0 to 86400/],
-    ['listen', '', /an IP address or a host name/],
-    ['listen', '*', /an IP address or a host name/],
-    ['listen', 'a b', /an IP address or a host name/],
-    ['listen', 'tcp://localhost', /an IP address or a host name/],
+    ['listen', '', /an IP address, a host name or unix:\/\/\/PATH/],
+    ['listen', '*', /an IP address, a host name or unix:\/\/\/PATH/],
+    ['listen', '-p', /an IP address/],
+    ['listen', '[localhost]', /an IP address/],
+    ['listen', '127.0.0.1:80', /an IP address.*; the port is an option of its own$/],
+    ['listen', '[::1]:80', /an IP address.*; the port is an option of its own$/],
+    ['listen', 'unix:/run/x', /unix:\/\/\/PATH, not "unix:\/run\/x"$/],
+    ['listen', 'unix:///a\u0001b', /control characters in the path/],
+    ['listen', 'unix:///a\u0000b', /a path has no NUL in it/],
+    ['listen', `unix:///${'d'.repeat(91)}/x`, /a folder for Unix sockets has at most 91 bytes, not 92/],
+    ['listen', 'a b', /an IP address, a host name or unix:\/\/\/PATH/],
+    ['listen', 'tcp://localhost', /an IP address, a host name or unix:\/\/\/PATH/],
     ['log-level', 'INFO', /one of error, warn, info, debug, trace/],
     ['log-level', '', /one of error, warn, info, debug, trace/],
     ['backend', '', /a name, not an empty value/],
@@ -200,10 +214,13 @@ describe("the daemon's own options", () => {
   test.each([
     ['prot', 'did you mean port?'],
     ['loglevel', 'did you mean log-level?'],
+    ['keepalive', 'did you mean ping?'],
     [
-      'keepalive',
+      'unheard-of',
       'there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
     ],
+    ['host', "a backend's options stand below [backend]"],
+    ['framing-config', "a backend's options stand below [backend]"],
     ['constructor', 'there are: port, '],
     ['', 'there are: port, '],
   ])('are the only ones: %j is refused, and the nearest is suggested', async (name, hint) => {
@@ -285,7 +302,18 @@ describe('a default peer, as --demo has it', () => {
 describe('whatever is set', () => {
   const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-  test('is taken or refused with a ConfigError', async () => {
+  const ONE_LINE = /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u;
+  const expectJudged = async (settings: readonly Setting[]) => {
+    const error = await loadConfig(settings).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (error === undefined) return;
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).message).toMatch(ONE_LINE);
+  };
+
+  test(`is taken or refused with a ConfigError (TEST_SEED=${SEED})`, async () => {
     const name = fc.oneof(
       fc.constantFrom(...Object.keys(CORE_OPTIONS).filter((known) => known !== 'backend'), 'host', 'framing'),
       fc.string({ unit: 'binary' }),
@@ -298,14 +326,66 @@ describe('whatever is set', () => {
       origin: fc.constant('here'),
       base: fc.constant(FIXTURES),
     });
+    await fc.assert(fc.asyncProperty(fc.array(setting, { maxLength: 4 }), expectJudged), SEEDED);
+  });
+
+  test(`also from a file of any bytes (TEST_SEED=${SEED})`, async () => {
+    const path = join(mkdtempSync(join(tmpdir(), 'websocksy-config-')), 'w.conf');
+    onTestFinished(() => rmSync(dirname(path), { recursive: true }));
+    const latin = (text: string) => Buffer.from(text, 'latin1');
+    const token = fc.constantFrom(
+      ...['[core]', '[backend]', '[', ']', '\n', '\n', '\r\n', '=', ' = ', '#', ';', ' ', '\t', '\0', '\xff'],
+      ...[...Object.keys(CORE_OPTIONS), 'host', 'framing', 'framing-config', 'protocol', 'expression'],
+      ...[
+        'default',
+        'auto',
+        'tcp://a',
+        'unix://',
+        'unix:///tmp/x',
+        '[::1]',
+        '0',
+        '1',
+        '-1',
+        '65536',
+        './',
+        '../',
+      ],
+      ...[
+        '0660',
+        'lines-framing.mjs',
+        'two-lines.mjs',
+        'throws.mjs',
+        '/',
+        '/dev/null',
+        'file:',
+        'node:fs',
+        '@',
+      ],
+    );
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.array(token, { maxLength: 12 }).map((tokens) => latin(tokens.join(''))),
+      fc
+        .array(
+          fc.tuple(token, token).map(([name, value]) => `${name} = ${value}`),
+          { maxLength: 4 },
+        )
+        .map((lines) => latin(lines.join('\n'))),
+    );
     await fc.assert(
-      fc.asyncProperty(fc.array(setting, { maxLength: 4 }), async (settings) => {
-        const error = await loadConfig(settings).then(
-          () => undefined,
-          (reason: unknown) => reason,
-        );
-        if (error !== undefined) expect(error).toBeInstanceOf(ConfigError);
+      fc.asyncProperty(bytes, async (given) => {
+        writeFileSync(path, given);
+        let settings: Setting[];
+        try {
+          settings = parseFile(readConfigFile(path), path);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+          expect((error as ConfigError).message).toMatch(ONE_LINE);
+          return;
+        }
+        await expectJudged(settings);
       }),
+      { ...SEEDED, numRuns: 500 },
     );
   });
 
@@ -349,24 +429,28 @@ describe('a mistake is named by where it was written', () => {
     ['ping = 1.5', 'test.conf:1: ping: expected a number from 0 to 86400, not "1.5"'],
     ['\ndrain = never', 'test.conf:2: drain: expected a number from 0 to 86400, not "never"'],
     ['drain-wait = x', 'test.conf:1: drain-wait: expected a number from 0 to 86400, not "x"'],
-    ['listen =', 'test.conf:1: listen: expected an IP address or a host name, not ""'],
-    ['listen = a b', 'test.conf:1: listen: expected an IP address or a host name, not "a b"'],
-    ['listen = tcp://x', 'test.conf:1: listen: expected an IP address or a host name, not "tcp://x"'],
+    ['listen =', 'test.conf:1: listen: expected an IP address, a host name or unix:///PATH, not ""'],
+    ['listen = a b', 'test.conf:1: listen: expected an IP address, a host name or unix:///PATH, not "a b"'],
+    [
+      'listen = tcp://x',
+      'test.conf:1: listen: expected an IP address, a host name or unix:///PATH, not "tcp://x"',
+    ],
     [
       'log-level = INFO',
       'test.conf:1: log-level: expected one of error, warn, info, debug, trace, not "INFO"',
     ],
     ['backend =', 'test.conf:1: backend: expected a name, not an empty value'],
     ['prot = 1', 'test.conf:1: prot: unknown option: "prot"; did you mean port?'],
-    [
-      'keepalive = 1',
-      'test.conf:1: keepalive: unknown option: "keepalive"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
-    ],
+    ['keepalive = 1', 'test.conf:1: keepalive: unknown option: "keepalive"; did you mean ping?'],
     [
       '__proto__ = 1',
       'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
     ],
-    ['host = a', 'test.conf:1: host: unknown option: "host"; did you mean port?'],
+    ['host = a', 'test.conf:1: host: unknown option: "host"; a backend\'s options stand below [backend]'],
+    [
+      '[backend]\nlisten = ::1',
+      'test.conf:2: listen: unknown option of the backend "default": "listen"; it is one of the daemon\'s: put it below [core]',
+    ],
     [
       '[backend]\nhots = a',
       'test.conf:2: hots: unknown option of the backend "default": "hots"; did you mean host?',
@@ -391,7 +475,7 @@ describe('a mistake is named by where it was written', () => {
     [['-p', 'x'], '-p: expected a number from 0 to 65535, not "x"'],
     [['--port=x'], '--port: expected a number from 0 to 65535, not "x"'],
     [['-k', 'x'], '-k: expected a number from 0 to 86400, not "x"'],
-    [['-l', ''], '-l: expected an IP address or a host name, not ""'],
+    [['-l', ''], '-l: expected an IP address, a host name or unix:///PATH, not ""'],
     [['-c', 'port=0'], '-c port: a port is a number from 1 to 65535, not "0"'],
     [['-c', 'hots=0'], '-c hots: unknown option of the backend "default": "hots"; did you mean host?'],
     [
@@ -470,7 +554,7 @@ describe('a framing of a stranger', () => {
 
   test('is refused with its own message, named by file and line', async () => {
     expect(await refusedFile('[backend]\nframing = ./lines-framing.mjs\nframing-config = two')).toBe(
-      `test.conf:2: framing: framing "lines-framing.mjs": expected one character that ends a line`,
+      `test.conf:3: framing-config: framing "lines-framing.mjs": expected one character that ends a line`,
     );
     expect(await refusedFile('[backend]\nframing = ./old-api.mjs')).toBe(
       'test.conf:2: framing: framing "./old-api.mjs": apiVersion is 0, but this daemon speaks version 1',

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseFile } from '../../src/config/file.ts';
+import { formatSetting, parseFile } from '../../src/config/file.ts';
 import { ConfigError } from '../../src/config/settings.ts';
+import { SEED, SEEDED } from '../support/cuts.ts';
 
 const PATH = '/etc/websocksy.conf';
 
@@ -130,13 +131,100 @@ describe('an error names file and line, and what was expected', () => {
     ['[]', ':1: unknown section ""; there are [core] and [backend]'],
     ['[__proto__]', ':1: unknown section "__proto__"; there are [core] and [backend]'],
     ['[Core]', ':1: unknown section "Core"; did you mean [core]?'],
+    ['a = b\u0000c', ':1: there is a NUL byte in this line; is it a text file?'],
     ['bad\u0000\u001b[31mline', ':1: expected "key = value" or "[section]", not "bad\\u0000\\u001b[31mline"'],
   ])('%j', (text, message) => {
     expect(refusal(text)).toBe(`${PATH}${message}`);
   });
 });
 
-test('any text is read or refused by a ConfigError in one line, never anything else', () => {
+describe('every setting of the C daemon works unchanged', () => {
+  test.each<[string, string, string[]]>([
+    [
+      'all keys of core',
+      '[core]\nport=8001\nlisten=::\nping=30\nbackend=default\n',
+      ['core.port=8001', 'core.listen=::', 'core.ping=30', 'core.backend=default'],
+    ],
+    [
+      'blanks of all kinds around keys, values and sections',
+      '\t[core]  \n \t port\t= \t80 \t\n[backend]\n\thost  =tcp://a b\n',
+      ['core.port=80', 'backend.host=tcp://a b'],
+    ],
+    ['no section at all', 'port = 1\nbackend = file\n', ['core.port=1', 'core.backend=file']],
+    [
+      'sections that come again',
+      '[backend]\nhost = a\n[core]\nport = 1\n[backend]\nport = 2\n',
+      ['backend.host=a', 'core.port=1', 'backend.port=2'],
+    ],
+    [
+      'separators that look like comments, sections and settings',
+      '[backend]\nframing-config = ;\nframing-config=#\nframing-config = [x]\nframing-config = =\n',
+      [
+        'backend.framing-config=;',
+        'backend.framing-config=#',
+        'backend.framing-config=[x]',
+        'backend.framing-config==',
+      ],
+    ],
+    [
+      'the options of a framing, with their own = and ,',
+      '[backend]\nframing-config = offset=0,static=4,endian=big\n',
+      ['backend.framing-config=offset=0,static=4,endian=big'],
+    ],
+    ['an empty value', '[backend]\nframing-config =\n', ['backend.framing-config=']],
+  ])('%s', (_what, text, settings) => {
+    expect(read(text)).toEqual(settings);
+    expect(read(text.replaceAll('\n', '\r\n'))).toEqual(settings);
+    expect(read(`\ufeff${text.trimEnd()}`)).toEqual(settings);
+  });
+});
+
+describe('formatSetting', () => {
+  test.each([
+    ['port', '1', 'port = 1'],
+    ['framing-config', '', 'framing-config = '],
+    ['framing-config', '# ; [ =', 'framing-config = # ; [ ='],
+    ['a b', 'c', 'a b = c'],
+  ])('%j with the value %j is %j', (name, value, line) => {
+    expect(formatSetting(name, value)).toBe(line);
+    expect(parseFile(line, PATH)).toMatchObject([{ name, value }]);
+  });
+
+  test.each([
+    ['', 'x'],
+    [' a', 'x'],
+    ['a ', 'x'],
+    ['a', ' x'],
+    ['a', 'x '],
+    ['a', 'x\ny'],
+    ['a', 'x\ty'],
+    ['a', '\u001b'],
+    ['a\nb', 'x'],
+    ['a=b', 'x'],
+    ['#a', 'x'],
+    [';a', 'x'],
+    ['[a', 'x'],
+  ])('of %j and the value %j there is no such line', (name, value) => {
+    expect(formatSetting(name, value)).toBeUndefined();
+  });
+
+  test(`gives a line that is read as it was meant, or none (TEST_SEED=${SEED})`, () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string(),
+      fc.constantFrom('port', '#', '[core]', '='),
+    );
+    fc.assert(
+      fc.property(text, text, (name, value) => {
+        const line = formatSetting(name, value);
+        if (line !== undefined) expect(parseFile(`${line}\n`, PATH)).toMatchObject([{ name, value }]);
+      }),
+      { ...SEEDED, numRuns: 1_000 },
+    );
+  });
+});
+
+test(`any text is read or refused by a ConfigError in one line, never anything else (TEST_SEED=${SEED})`, () => {
   const line = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.constantFrom(
@@ -174,6 +262,6 @@ test('any text is read or refused by a ConfigError in one line, never anything e
         expect(error.message).not.toContain('\n');
       }
     }),
-    { numRuns: 1_000 },
+    { ...SEEDED, numRuns: 1_000 },
   );
 });
