@@ -36,7 +36,7 @@ export class Framings {
   async load(name: string, base: string): Promise<string> {
     if (this.#named.has(name)) return name;
     const known = isPath(name) ? toFile(name, base) : name;
-    const plugin = await loadFraming(name, base);
+    const plugin = await loadFraming(name, base, [...this.#plugins.keys()]);
     const other = this.#plugins.get(known);
     if (other !== undefined && other !== plugin) {
       throw new Error(`framing ${quote(name)} means two packages, installed in different places: use paths`);

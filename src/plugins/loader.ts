@@ -32,8 +32,12 @@ export async function loadBackend(
 }
 
 /** Loads a framing; like `loadBackend`. */
-export async function loadFraming(name: string, base: string): Promise<FramingPlugin> {
-  return (await load('framing', name, base)) as FramingPlugin;
+export async function loadFraming(
+  name: string,
+  base: string,
+  also: readonly string[] = [],
+): Promise<FramingPlugin> {
+  return (await load('framing', name, base, also)) as FramingPlugin;
 }
 
 /** Loads a stranger's plugin of either kind; like `loadBackend`. */

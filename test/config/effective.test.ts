@@ -135,7 +135,9 @@ describe('plugins', () => {
   test('go by their own names, wherever they stand', async () => {
     const file = 'backend = by-path\nplugin = ./path-backend.mjs\n[backend]\nframing = ';
     const argv = ['--plugin', './lines-framing.mjs'];
-    expect(await load({ file: `${file}line`, argv }).catch(String)).toMatch(/unknown framing "line"/);
+    expect(await load({ file: `${file}line`, argv }).catch(String)).toMatch(
+      /unknown framing "line"; did you mean lines\?/,
+    );
     const good = await load({ file: `${file}lines`, argv });
     expect(good.backendName).toBe('by-path');
     expect(found(good, 'framing')).toEqual(['lines from w.conf:4']);
