@@ -24,7 +24,8 @@ const SEND_BUFFER_RESERVE = 32;
  * Opens a socket to the peer at `path`.
  *
  * @param folder where the socket gets a path of its own. Left out: it gets an abstract name, of the kernel's choice
- * @throws an Error with the system's code; the Error of `native` if the native part is missing
+ * @throws an Error with the system's code if the peer cannot be reached, without one if the folder is what fails; the Error
+ *   of `native` if the native part is missing
  */
 export function openUnixDatagram(path: string, folder: string | undefined): DatagramSocket {
   return new UnixDatagramSocket(native(), path, folder);
@@ -47,9 +48,11 @@ class UnixDatagramSocket implements DatagramSocket {
       this.#path === undefined ? undefined : Buffer.from(this.#path),
       (events) => this.#onReady(events),
     );
-    if (typeof opened === 'number') {
-      this.#removePath();
-      throw systemError('connect', opened);
+    if ('error' in opened) {
+      if (opened.call === 'bind') this.#removePath();
+      const error = systemError(opened.call, opened.error);
+      // Not by its code: the log would say that of the peer.
+      throw opened.call === 'bind' && folder !== undefined ? new Error(`${folder}: ${error.message}`) : error;
     }
     this.#socket = opened.socket;
     this.maximum = opened.sendBuffer - SEND_BUFFER_RESERVE;
@@ -90,7 +93,9 @@ class UnixDatagramSocket implements DatagramSocket {
 
   #onReady(events: number): void {
     if (events < 0) {
-      this.#events?.onError(systemError('poll', events));
+      // What came before is the client's still.
+      this.#receive();
+      if (!this.#closed) this.#events?.onError(systemError('poll', events));
       return;
     }
     if ((events & READABLE) !== 0) this.#receive();
