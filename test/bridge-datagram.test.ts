@@ -1,7 +1,7 @@
 /** Clients and a peer of datagrams, with the daemon between them: one message is one datagram, whatever the kind. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -258,6 +258,40 @@ describe.skipIf(!built)('Unix datagrams', () => {
     peer.goOn();
     const came = await peer.takeMany(count);
     expect(came.every(({ bytes }, i) => bytes.equals(Buffer.alloc(size, `${i};`)))).toBe(true);
+  });
+
+  test('carry 400,000 bytes both ways, at least; what the system cannot send as one is 1009', async () => {
+    const peer = await unix();
+    const served = await serve({ peer: peer.address, framing: 'binary' });
+    const client = await served.open();
+    client.send(clientFrame(BINARY, Buffer.alloc(400_000, 7)));
+    const { from, bytes } = await peer.take();
+    expect(bytes.equals(Buffer.alloc(400_000, 7))).toBe(true);
+    peer.send(from, bytes);
+    await client.expectMessage(BINARY, bytes);
+    // Over every send buffer that we ask for, or over what the kernel has in one piece (ENOBUFS).
+    const wmem = Number(readFileSync('/proc/sys/net/core/wmem_max', 'latin1'));
+    client.send(clientFrame(BINARY, Buffer.alloc(Math.min(2 * wmem, 15 << 20))));
+    expect((await client.readClose()).code).toBe(1009);
+    client.send(clientClose(1009));
+    client.stream.end();
+    expect(await served.ended()).toMatchObject({ why: 'message-too-large' });
+  });
+
+  test('have no memory in one piece for the largest, which is 1009, or carry it', async () => {
+    const peer = await unix();
+    const served = await serve({ peer: peer.address });
+    const client = await served.open();
+    await greet(client, peer);
+    const wmem = Number(readFileSync('/proc/sys/net/core/wmem_max', 'latin1'));
+    const size = Math.min(2 * wmem - 32, 15 << 20);
+    client.send(clientFrame(BINARY, Buffer.alloc(size)));
+    const refused = client.readClose().then(
+      ({ code }) => code,
+      () => undefined,
+    );
+    const first = await Promise.race([refused, peer.take().then(({ bytes }) => bytes.length)]);
+    expect([1009, size]).toContain(first);
   });
 
   test('reach an abstract name', async () => {

@@ -6,6 +6,7 @@
  */
 import { unlinkSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
+import { Fault } from '../errors.ts';
 import { systemPath, temporaryPath } from './address.ts';
 import { type DatagramEvents, type DatagramSocket, oversize } from './datagram.ts';
 import { type NativeDatagrams, type NativeSocket, native } from './native.ts';
@@ -19,6 +20,9 @@ const READS_PER_TURN = 32;
 
 /** Linux, unix_dgram_sendmsg: a message has to fit in the send buffer with this much to spare. */
 const SEND_BUFFER_RESERVE = 32;
+
+/** Linux takes at least this much of a message in single pages; only what is beyond it has to be in one piece. */
+const IN_PIECES = 64 * 1024;
 
 /**
  * Opens a socket to the peer at `path`.
@@ -125,8 +129,16 @@ class UnixDatagramSocket implements DatagramSocket {
     const result = this.#native.send(this.#socket, message);
     if (isAgain(result)) return false;
     if (result === 0) this.#events?.onSent(message.length);
-    else this.#events?.onError(oversize(systemError('send', result), message.length, this.maximum));
+    else this.#events?.onError(this.#explain(systemError('send', result), message.length));
     return true;
+  }
+
+  #explain(error: NodeJS.ErrnoException, bytes: number): Error {
+    // Linux, sock_alloc_send_pskb: with a large send buffer a message may need more memory in one piece than there is.
+    if (error.code === 'ENOBUFS' && bytes > IN_PIECES) {
+      return new Fault('message-too-large', { actual: bytes, message: error.message }, error);
+    }
+    return oversize(error, bytes, this.maximum);
   }
 }
 
