@@ -90,7 +90,8 @@ export class DatagramTransport implements Transport, DatagramEvents {
     this.#unsentBytes += message.length;
     this.#unsentMessages += 1;
     this.#socket.send(message);
-    this.#full = this.#unsentBytes + OVERHEAD * this.#unsentMessages >= HIGH_WATER;
+    // Once full, it stays so until all has left: only that is told by onDrain.
+    if (this.#unsentBytes + OVERHEAD * this.#unsentMessages >= HIGH_WATER) this.#full = true;
     return !this.#full;
   }
 
@@ -100,22 +101,19 @@ export class DatagramTransport implements Transport, DatagramEvents {
 
   resume(): void {
     this.#paused = false;
-    const waiting = this.#inbox;
-    let next = 0;
-    // The handler may pause again at any message.
-    while (next < waiting.length && !this.#paused) {
-      const message = waiting[next]!;
-      next += 1;
+    // The handler may pause again, or leave, at any message.
+    while (!this.#paused) {
+      const message = this.#inbox.shift();
+      if (message === undefined) return;
       this.#inboxCost -= message.length + OVERHEAD;
       this.#deliver(message);
     }
-    waiting.splice(0, next);
   }
 
   end(): void {
     if (this.#ending || this.#closed) return;
     this.#ending = true;
-    this.#inbox.length = 0;
+    this.#dropInbox();
     if (this.#unsentMessages === 0) this.#close(undefined);
   }
 
@@ -138,7 +136,8 @@ export class DatagramTransport implements Transport, DatagramEvents {
     if (this.#ending || this.#closed) return;
     if (!this.#paused && this.#inbox.length === 0) {
       this.#deliver(message);
-    } else if (this.#inboxCost + message.length + OVERHEAD > INBOX) {
+    } else if (this.#inbox.length > 0 && this.#inboxCost + message.length + OVERHEAD > INBOX) {
+      // One has room whatever its size, or the largest would come through only while nothing is under way.
       this.#dropped += 1;
     } else {
       this.#inbox.push(message);
@@ -172,10 +171,16 @@ export class DatagramTransport implements Transport, DatagramEvents {
     this.#closed = true;
     this.#error = error;
     this.#undelivered = this.#unsentBytes;
+    this.#dropInbox();
+    this.#socket.close();
+    // Without a handler yet, `start` tells.
+    const handler = this.#handler;
+    if (handler !== undefined) queueMicrotask(() => handler.onClose(error));
+  }
+
+  #dropInbox(): void {
     this.#dropped += this.#inbox.length;
     this.#inbox.length = 0;
-    this.#socket.close();
-    queueMicrotask(() => this.#handler?.onClose(error));
   }
 }
 

@@ -64,7 +64,10 @@ async function attempt<Kind extends PeerAddress['kind']>(
   signal.addEventListener('abort', onAbort);
   const timer = setTimeout(onTimeout, options.dialTimeout);
   try {
-    return await make(address, options, controller.signal);
+    const transport = await make(address, options, controller.signal);
+    if (!controller.signal.aborted) return transport;
+    transport.destroy();
+    throw controller.signal.reason;
   } catch (error) {
     if (controller.signal.aborted) throw controller.signal.reason;
     throw new Fault('dial-failed', { peer, errors: explain(error) }, error);
@@ -121,21 +124,26 @@ const dialUdp: Attempt<'udp'> = async ({ host, port }, options, signal) => {
   throw new Error(errors.length > 0 ? errors.join(', ') : 'no address');
 };
 
+/** RFC 4291 §2.5.5.2: IPv4 goes out on the wire. */
+const MAPPED = /^::ffff:/i;
+
 /** Connected, so that the system passes on only what comes from the peer, and tells when the peer is not there. */
 function connectUdp(ip: string, port: number): Promise<UdpSocket> {
-  const family = isIPv6(ip) ? 6 : 4;
   const socket = createSocket({
-    type: family === 6 ? 'udp6' : 'udp4',
+    type: isIPv6(ip) ? 'udp6' : 'udp4',
     lookup: (host, _options, callback) => callback(null, host, isIPv6(host) ? 6 : 4),
   });
   return new Promise((resolve, reject) => {
+    const onError = (error: Error) => {
+      socket.close();
+      reject(error);
+    };
+    // A failure to bind comes as an event: no descriptor left, no such family here.
+    socket.once('error', onError);
     socket.connect(port, ip, (error?: Error) => {
-      if (error === undefined) {
-        resolve(new UdpSocket(socket, family));
-      } else {
-        socket.close();
-        reject(error);
-      }
+      socket.off('error', onError);
+      if (error === undefined) resolve(new UdpSocket(socket, isIPv6(ip) && !MAPPED.test(ip) ? 6 : 4));
+      else onError(error);
     });
   });
 }

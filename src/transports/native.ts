@@ -9,12 +9,12 @@ import type { PeerAddress } from './address.ts';
 
 /** The functions of unix-dgram.c. Numbers below zero are system errors, as in `util.getSystemErrorName`. */
 export interface NativeDatagrams {
-  /** `local` undefined: the kernel chooses an abstract name. `sendBuffer` is SO_SNDBUF. */
+  /** `local` undefined: the kernel chooses an abstract name. */
   open(
     peer: Uint8Array,
     local: Uint8Array | undefined,
     onReady: (events: number) => void,
-  ): number | { readonly socket: NativeSocket; readonly sendBuffer: number };
+  ): OpenedSocket | FailedCall;
   /** Which events to tell of: READABLE, WRITABLE, both, or 0. */
   watch(socket: NativeSocket, events: number): number;
   send(socket: NativeSocket, bytes: Uint8Array): number;
@@ -25,14 +25,31 @@ export interface NativeDatagrams {
 /** Opaque. */
 export type NativeSocket = object;
 
-/** In the order in which they are tried: beside the compiled file; from the sources, where these are run as they are. */
-const PLACES = ['./unix-dgram.node', '../../dist/src/transports/unix-dgram.node'];
+export interface OpenedSocket {
+  readonly socket: NativeSocket;
+  /** SO_SNDBUF, in bytes. */
+  readonly sendBuffer: number;
+}
 
-let loaded: NativeDatagrams | { readonly problem: string } | undefined;
+export interface FailedCall {
+  /** `socket`, `connect`, `bind`, … */
+  readonly call: string;
+  readonly error: number;
+}
+
+/** In the order in which they are tried: beside the compiled file; from the sources, where these are run as they are. */
+const PLACES = ['./unix-dgram.node', '../../dist/src/transports/unix-dgram.node'].map((place) =>
+  fileURLToPath(new URL(place, import.meta.url)),
+);
+
+/** What there is, or why there is nothing. */
+export type Loaded = NativeDatagrams | { readonly problem: string };
+
+let loaded: Loaded | undefined;
 
 /** @throws Error that says why there is no native part, and what to do */
 export function native(): NativeDatagrams {
-  loaded ??= load();
+  loaded ??= load(PLACES, process.platform);
   if ('problem' in loaded) throw new Error(loaded.problem);
   return loaded;
 }
@@ -42,9 +59,10 @@ export function requireNative(address: PeerAddress): void {
   if (address.kind === 'unix-dgram') native();
 }
 
-function load(): NativeDatagrams | { problem: string } {
-  if (process.platform !== 'linux') return { problem: 'unix-dgram:// peers need Linux' };
-  const file = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find(existsSync);
+/** Loads the first of these files that is there. */
+export function load(places: readonly string[], platform: NodeJS.Platform): Loaded {
+  if (platform !== 'linux') return { problem: 'unix-dgram:// peers need Linux' };
+  const file = places.find((place) => existsSync(place));
   if (file === undefined) {
     return {
       problem:

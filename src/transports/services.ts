@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 
 export type Protocol = 'tcp' | 'udp';
 
-/** Ports as IANA has registered them, for TCP and UDP alike. */
+/** Ports as IANA has registered them, or as everybody uses them, for TCP and UDP alike. */
 const REGISTERED: Readonly<Record<string, number>> = {
   ssh: 22,
   telnet: 23,
@@ -18,7 +18,6 @@ const REGISTERED: Readonly<Record<string, number>> = {
   imap: 143,
   ldap: 389,
   https: 443,
-  syslog: 514,
   mqtt: 1883,
   mysql: 3306,
   sip: 5060,
@@ -31,13 +30,22 @@ const REGISTERED: Readonly<Record<string, number>> = {
   'secure-mqtt': 8883,
 };
 
+/** 514 of TCP is another service. */
+const REGISTERED_UDP: Readonly<Record<string, number>> = { syslog: 514 };
+
 /** The system's list, by `name/protocol`. Read when a name is first asked for, and once: it does not change. */
 let known: ReadonlyMap<string, number> | undefined;
 
 /** The port of a service, or undefined if it is known by nobody. Names are case-sensitive, as they are to the system. */
 export function servicePort(name: string, protocol: Protocol): number | undefined {
   known ??= parseServices(readList());
-  return known.get(`${name}/${protocol}`) ?? (Object.hasOwn(REGISTERED, name) ? REGISTERED[name] : undefined);
+  return known.get(`${name}/${protocol}`) ?? registeredPort(name, protocol);
+}
+
+/** What is known without the system's list. */
+export function registeredPort(name: string, protocol: Protocol): number | undefined {
+  if (Object.hasOwn(REGISTERED, name)) return REGISTERED[name];
+  return protocol === 'udp' && Object.hasOwn(REGISTERED_UDP, name) ? REGISTERED_UDP[name] : undefined;
 }
 
 /** services(5): `name port/protocol alias… # comment`. What is not of that form is passed over. */

@@ -6,6 +6,7 @@
  */
 import { unlinkSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
+import { Fault } from '../errors.ts';
 import { systemPath, temporaryPath } from './address.ts';
 import { type DatagramEvents, type DatagramSocket, oversize } from './datagram.ts';
 import { type NativeDatagrams, type NativeSocket, native } from './native.ts';
@@ -20,11 +21,15 @@ const READS_PER_TURN = 32;
 /** Linux, unix_dgram_sendmsg: a message has to fit in the send buffer with this much to spare. */
 const SEND_BUFFER_RESERVE = 32;
 
+/** Linux takes at least this much of a message in single pages; only what is beyond it has to be in one piece. */
+const IN_PIECES = 64 * 1024;
+
 /**
  * Opens a socket to the peer at `path`.
  *
  * @param folder where the socket gets a path of its own. Left out: it gets an abstract name, of the kernel's choice
- * @throws an Error with the system's code; the Error of `native` if the native part is missing
+ * @throws an Error with the system's code if the peer cannot be reached, without one if the folder is what fails; the Error
+ *   of `native` if the native part is missing
  */
 export function openUnixDatagram(path: string, folder: string | undefined): DatagramSocket {
   return new UnixDatagramSocket(native(), path, folder);
@@ -47,9 +52,11 @@ class UnixDatagramSocket implements DatagramSocket {
       this.#path === undefined ? undefined : Buffer.from(this.#path),
       (events) => this.#onReady(events),
     );
-    if (typeof opened === 'number') {
-      this.#removePath();
-      throw systemError('connect', opened);
+    if ('error' in opened) {
+      if (opened.call === 'bind') this.#removePath();
+      const error = systemError(opened.call, opened.error);
+      // Not by its code: the log would say that of the peer.
+      throw opened.call === 'bind' && folder !== undefined ? new Error(`${folder}: ${error.message}`) : error;
     }
     this.#socket = opened.socket;
     this.maximum = opened.sendBuffer - SEND_BUFFER_RESERVE;
@@ -90,7 +97,9 @@ class UnixDatagramSocket implements DatagramSocket {
 
   #onReady(events: number): void {
     if (events < 0) {
-      this.#events?.onError(systemError('poll', events));
+      // What came before is the client's still.
+      this.#receive();
+      if (!this.#closed) this.#events?.onError(systemError('poll', events));
       return;
     }
     if ((events & READABLE) !== 0) this.#receive();
@@ -120,8 +129,16 @@ class UnixDatagramSocket implements DatagramSocket {
     const result = this.#native.send(this.#socket, message);
     if (isAgain(result)) return false;
     if (result === 0) this.#events?.onSent(message.length);
-    else this.#events?.onError(oversize(systemError('send', result), message.length, this.maximum));
+    else this.#events?.onError(this.#explain(systemError('send', result), message.length));
     return true;
+  }
+
+  #explain(error: NodeJS.ErrnoException, bytes: number): Error {
+    // Linux, sock_alloc_send_pskb: with a large send buffer a message may need more memory in one piece than there is.
+    if (error.code === 'ENOBUFS' && bytes > IN_PIECES) {
+      return new Fault('message-too-large', { actual: bytes, message: error.message }, error);
+    }
+    return oversize(error, bytes, this.maximum);
   }
 }
 

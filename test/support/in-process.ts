@@ -27,6 +27,7 @@ export interface ServeOptions {
   /** A built-in name or the path of a plugin. */
   readonly framing?: string;
   readonly resolver?: Resolver;
+  readonly dgramDir?: string;
   /** In ms. @default off */
   readonly keepalive?: number;
   readonly limits?: Partial<Limits>;
@@ -55,7 +56,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
   const peers = await TcpPeer.listen();
   const framings = new Framings();
   await framings.loadBuiltIn();
-  const { framing = 'auto', peer = peers.address, resolver } = options;
+  const { framing = 'auto', peer = peers.address, resolver, dgramDir } = options;
   await framings.load(framing, '.');
   const lines: string[] = [];
   const daemon = new Daemon({
@@ -68,6 +69,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
     log: createLogger('info', (line) => lines.push(line)),
     ...(resolver && { resolver }),
+    ...(dgramDir && { dgramDir }),
   });
   await daemon.start();
   const served = new Served(daemon, peers, lines);
