@@ -7,7 +7,7 @@
  * peer. No node-gyp, which would want Python, make and the network.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,6 @@ function build() {
   if (headers === undefined) return 'Node.js headers (node_api.h, uv.h) were not found';
   const [compiler, ...options] = process.env.CC?.match(/\S+/g) ?? findCompiler() ?? [];
   if (!compiler) return 'no C compiler was found';
-  mkdirSync(dirname(RESULT), { recursive: true });
   const includes = headers.flatMap((folder) => ['-I', folder]);
   const run = spawnSync(compiler, [...options, ...FLAGS, ...includes, SOURCE, '-o', RESULT], {
     encoding: 'utf8',

@@ -66,7 +66,7 @@ export function load(places: readonly string[], platform: NodeJS.Platform): Load
   if (file === undefined) {
     return {
       problem:
-        'unix-dgram:// peers need the native part, which was not built: install a C compiler and the Node.js headers (Debian: gcc, libc6-dev, libnode-dev; Alpine: gcc, musl-dev, nodejs-dev) and run "npm run build"',
+        'unix-dgram:// peers need the native part, which was not built: install a C compiler and the Node.js headers (Debian: gcc, libc6-dev, libnode-dev; Alpine: gcc, musl-dev, nodejs-dev) and run "npm run build:native"',
     };
   }
   const module = { exports: {} };
@@ -74,7 +74,7 @@ export function load(places: readonly string[], platform: NodeJS.Platform): Load
     process.dlopen(module, file);
   } catch (error) {
     return {
-      problem: `unix-dgram:// peers need the native part, which was built for another system (${messageOf(error)}): run "npm run build" on this one`,
+      problem: `unix-dgram:// peers need the native part, which was built for another system (${messageOf(error)}): run "npm run build:native" on this one`,
     };
   }
   return module.exports as NativeDatagrams;
