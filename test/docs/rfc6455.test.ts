@@ -1,6 +1,7 @@
 /** docs/rfc6455.md against the tests that it names: each must exist under its very title. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { hasTitle, problemOf } from '../support/named-tests.ts';
 
 interface Row {
   /** The section of the heading above, for example `4.2.1`. */
@@ -29,41 +30,6 @@ for (const line of page.split('\n')) {
   else rows.push({ section: sections.at(-1) ?? '', where, requirement, does, test });
 }
 
-const sources = new Map<string, string>();
-
-function sourceOf(file: string): string {
-  const known = sources.get(file);
-  if (known !== undefined) return known;
-  const source = readFileSync(new URL(file, ROOT), 'utf8');
-  sources.set(file, source);
-  return source;
-}
-
-/** Whether a string that stands behind `before` is the title of a test, or the cell that a title shows by `%s`. */
-function isTitlePlace(before: string, source: string): boolean {
-  if (/\b(?:test|it)\($/.test(before)) return true;
-  // A row of a table: `['the title', …`.
-  if (before.endsWith('[')) return /\)\(\s*['"`][^\n]*%s/.test(source);
-  if (!before.endsWith(')(')) return false;
-  // The second call of `test.each(…)(…)`: what began last, of tests and groups, is that table.
-  const begun = before.match(/\b(?:test|it|describe)(?:\.\w+)*\(/g)?.at(-1);
-  return /^(?:test|it)\.(?:each|for)\($/.test(begun ?? '');
-}
-
-function hasTitle(source: string, title: string): boolean {
-  const spellings = [title, title.replaceAll("'", "\\'"), title.replaceAll('"', '\\"')];
-  for (const quote of ["'", '"', '`']) {
-    for (const spelling of spellings) {
-      const literal = `${quote}${spelling}${quote}`;
-      for (let at = source.indexOf(literal); at >= 0; at = source.indexOf(literal, at + 1)) {
-        const followed = /^\s*,/.test(source.slice(at + literal.length, at + literal.length + 40));
-        if (followed && isTitlePlace(source.slice(0, at).trimEnd(), source)) return true;
-      }
-    }
-  }
-  return false;
-}
-
 describe('docs/rfc6455.md', () => {
   test('has rows of four cells, and many of them', () => {
     expect(malformed).toEqual([]);
@@ -89,10 +55,7 @@ describe('docs/rfc6455.md', () => {
       return;
     }
     for (const part of cell.split('<br>')) {
-      const [, file, title] = /^`(test\/\S+\.test\.ts) › (.+)`$/.exec(part) ?? [];
-      if (file === undefined || title === undefined) throw new Error(`not a test: ${part}`);
-      expect(existsSync(new URL(file, ROOT)), file).toBe(true);
-      expect(hasTitle(sourceOf(file), title), part).toBe(true);
+      expect(problemOf(part)).toBeUndefined();
     }
   });
 
@@ -103,8 +66,42 @@ describe('docs/rfc6455.md', () => {
       "// 'five', and test('six')",
       "describe('seven', () => {",
       "describe.concurrent('x', () => f(x)('eight', 8));",
+      "test.skipIf(x)('nine', () => expect(/a/.test('ten', 1)));",
+      "test.each<[string]>([['eleven', 1]])('twelve', () => {});",
     ].join('\n');
-    const titles = ['one', 'two', 'three', 'four %s', 'five', 'six', 'seven', 'eight', 'on'];
-    expect(titles.filter((title) => hasTitle(source, title))).toEqual(['one', 'four %s']);
+    const titles = [
+      'one',
+      'two',
+      'three',
+      'four %s',
+      'five',
+      'six',
+      'seven',
+      'eight',
+      'nine',
+      'ten',
+      'twelve',
+    ];
+    const found = titles.filter((title) => hasTitle(source, title));
+    expect(found).toEqual(['one', 'four %s', 'nine', 'twelve']);
+    expect(hasTitle(source, 'on')).toBe(false);
+  });
+
+  test('the search tells groups apart', () => {
+    const source = [
+      "describe('a', () => {",
+      "  test('one', () => {});",
+      '});',
+      "describe.concurrent('b', () => {",
+      "  test('two', () => {});",
+      '});',
+      "test('three', () => {});",
+    ].join('\n');
+    const asked = (title: string) => ['a', 'b'].map((group) => hasTitle(source, title, group));
+    expect(['one', 'two', 'three'].map(asked)).toEqual([
+      [true, false],
+      [false, true],
+      [false, false],
+    ]);
   });
 });
