@@ -23,7 +23,7 @@
 import type { Socket } from 'node:net';
 import { ClientSide, PeerSide } from './bridge-sides.ts';
 import { ClientClock } from './client-clock.ts';
-import { asFault, Fault } from './errors.ts';
+import { asFault, Fault, type FaultCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import { Connection, type ConnectionHandler, type Ending } from './rfc6455/connection.ts';
@@ -342,7 +342,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       why: why.code,
       ...why.details,
     };
-    this.#log.info?.(this.#segmenter === undefined ? 'refused' : 'closed', fields);
+    const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
+    log?.(this.#segmenter === undefined ? 'refused' : 'closed', fields);
     this.#services.onFinished(this);
   }
 
@@ -350,9 +351,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #noteFault(fault: Fault): void {
     this.#why ??= fault;
     if (this.#segmenter === undefined) this.#status ??= fault.status;
-    if (fault.code !== 'internal') return;
     const stack = fault.cause instanceof Error ? fault.cause.stack : fault.stack;
-    this.#log.error('internal', { id: this.#id, stack });
+    if (fault.code === 'internal') this.#log.error('internal', { id: this.#id, stack });
+    else if (PLUGIN_FAULTS.includes(fault.code)) this.#log.debug?.(fault.code, { id: this.#id, stack });
   }
 
   /** noVNC waits for ever if the server's greeting, which is ASCII, comes as text: it has cost people hours. */
@@ -377,6 +378,14 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       : formatEndpoint(this.#remoteAddress, this.#remotePort);
   }
 }
+
+/** What a plugin, or a line of a target file, has done wrong: whoever runs the daemon will want to know. */
+const PLUGIN_FAULTS: readonly FaultCode[] = [
+  'route-invalid',
+  'backend-failed',
+  'backend-timeout',
+  'framing-failed',
+];
 
 /** Room for the headers of a few messages in one write; more of them make it grow. */
 const FRAME_HEADERS = 16;

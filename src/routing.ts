@@ -6,6 +6,7 @@
  * Rejection.
  */
 import { FAULTS, Fault, type FaultCode, type FaultDetails, messageOf } from './errors.ts';
+import { nearest } from './nearest.ts';
 import type { Backend, Framing, Refusal, Route, UpgradeRequest } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
 import { isFieldValue, isToken } from './rfc6455/http-syntax.ts';
@@ -44,6 +45,9 @@ export class Rejection extends Error {
 /** Header fields that say where an answer ends; a second one would make two answers of it. */
 const OURS = ['content-length', 'transfer-encoding', 'connection', 'date', 'content-type'];
 
+/** What a route may have. Others are passed over, unless they look like a slip. */
+const ROUTE_MEMBERS = ['peer', 'framing', 'framingConfig', 'subprotocol', 'origin'];
+
 export interface RoutingOptions {
   readonly backend: Backend;
   /** For the log, whose reader wants to know which plugin is at fault. */
@@ -62,11 +66,12 @@ export async function planRoute(
   controller: AbortController,
 ): Promise<Plan> {
   const answer: unknown = await ask(request, options, controller);
-  if (answer === null || answer === undefined) {
+  if (answer === null) {
     throw new Rejection('route-none', FAULTS['route-none'].status, FAULTS['route-none'].text, []);
   }
   try {
-    if (typeof answer !== 'object') throw new Error(`the backend answered ${typeof answer}`);
+    if (typeof answer !== 'object')
+      throw new Error(`the backend answered ${typeof answer}; null says that nothing is served`);
     if ('status' in answer) throw readRefusal(answer as Refusal);
     return readRoute(answer as Route, request, options);
   } catch (error) {
@@ -144,6 +149,11 @@ function readRefusal(refusal: Refusal): Error {
 
 function readRoute(route: Route, request: UpgradeRequest, { framings, segmentBytes }: RoutingOptions): Plan {
   const { subprotocol, framing: framingName = 'auto', framingConfig } = route;
+  for (const member of Object.keys(route)) {
+    const guess = ROUTE_MEMBERS.includes(member) ? undefined : nearest(member, ROUTE_MEMBERS);
+    if (guess !== undefined)
+      throw new Error(`the route has a member ${JSON.stringify(member)}; did you mean ${guess}?`);
+  }
   for (const [member, value] of Object.entries({ framing: route.framing, framingConfig })) {
     if (value !== undefined && typeof value !== 'string')
       throw new Error(`the ${member} of the route is a ${typeof value}, not a string`);

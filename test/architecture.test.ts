@@ -51,7 +51,13 @@ const RULES: readonly Rule[] = [
   },
   {
     from: 'src/plugins/framings.ts',
-    to: ['src/errors.ts', 'src/plugins/api.ts', 'src/plugins/loader.ts', 'src/plugins/modules.ts'],
+    to: [
+      'src/errors.ts',
+      'src/nearest.ts',
+      'src/plugins/api.ts',
+      'src/plugins/loader.ts',
+      'src/plugins/modules.ts',
+    ],
   },
   {
     from: 'src/config/',
@@ -79,6 +85,7 @@ const RULES: readonly Rule[] = [
     from: 'src/routing.ts',
     to: [
       'src/errors.ts',
+      'src/nearest.ts',
       'src/plugins/',
       'src/rfc6455/http-syntax.ts',
       'src/transports/address.ts',

@@ -135,6 +135,14 @@ describe('a route', () => {
     await expectInvalid(answer, /./);
   });
 
+  test('with a member that looks like a slip is a 500, and another one does no harm', async () => {
+    await expectInvalid(
+      { peer: 'echo://', framingconfig: 'x' },
+      /"framingconfig"; did you mean framingConfig/,
+    );
+    expect(await planOf({ peer: 'echo://', room: 7 })).toMatchObject({ address: { kind: 'echo' } });
+  });
+
   test('without a peer is told so in words that its author understands', async () => {
     await expectInvalid({}, /peer/);
     await expectInvalid({ peer: 5900 }, /peer/);
@@ -142,7 +150,11 @@ describe('a route', () => {
 });
 
 describe('nothing', () => {
-  test.each([null, undefined])('%s is a 404', async (answer) => {
+  test('undefined, which a forgotten return makes, is a 500', async () => {
+    await expectInvalid(undefined, /answered undefined; null says that nothing is served/);
+  });
+
+  test.each([null])('%s is a 404', async (answer) => {
     const rejection = await failureOf(planOf(answer));
     expect(rejection).toBeInstanceOf(Rejection);
     expect(rejection).toMatchObject({

@@ -52,9 +52,23 @@ export interface CreatedBackend {
   readonly files: ReadonlyMap<string, string>;
 }
 
+/** Peers without a scheme that are warned of: after so many, nobody needs another one. */
+const MAX_WARNINGS = 100;
+
+/** How a backend was chosen, for messages. */
+export interface Choice {
+  /** As it was written: a name, a path or a package. */
+  readonly name: string;
+  /** Undefined: by default. */
+  readonly origin: string | undefined;
+  /** What stood before its name, and therefore does not count. */
+  readonly discarded: readonly Setting[];
+}
+
 /** @throws ConfigError that names the option, where the backend does */
 export async function createBackend(
   plugin: BackendPlugin,
+  choice: Choice,
   settings: readonly Setting[],
   framings: Framings,
   notices: Notices,
@@ -65,10 +79,10 @@ export async function createBackend(
     const context = createContext(plugin, settings, framings, notices, files);
     backend = await inTime(plugin.create(readSettings(settings), context), 'it was not ready');
   } catch (error) {
-    throw new ConfigError(originOf(error, plugin, settings), messageOf(error));
+    throw blame(error, choice, settings);
   }
   if (typeof backend?.query !== 'function') {
-    throw new ConfigError(`backend ${quote(plugin.name)}`, 'it made something without a function "query"');
+    throw blame(new Error('it made something without a function "query"'), choice, settings);
   }
   return { backend, files };
 }
@@ -87,10 +101,14 @@ function createContext(
   notices: Notices,
   files: Map<string, string>,
 ): BackendContext {
+  /** Told of already. Bounded, since a backend may ask for each client. */
   const schemeless = new Set<string>();
   const warn = (message: string) => notices.warn(`backend ${plugin.name}: ${message}`);
   return {
-    async checkFraming(name, config, option) {
+    async checkFraming(name: unknown, config: unknown, option) {
+      if (typeof name !== 'string') throw new Error(`expected the name of a framing, not ${describe(name)}`);
+      if (config !== undefined && typeof config !== 'string')
+        throw new Error(`expected the configuration of a framing as text, not ${describe(config)}`);
       const base = settings.findLast((setting) => setting.name === option)?.base ?? '.';
       const known = await framings.load(name, base);
       if (option !== undefined && isPath(name)) files.set(option, known);
@@ -105,10 +123,12 @@ function createContext(
       }
       return known;
     },
-    checkPeer(text, ports) {
+    checkPeer(text: unknown, ports) {
+      if (typeof text !== 'string')
+        throw new Error(`expected an address such as tcp://host:port, not ${describe(text)}`);
       const address = parseAddress(text, ports);
       requireNative(address);
-      if (!hasScheme(text) && !schemeless.has(text)) {
+      if (!hasScheme(text) && !schemeless.has(text) && schemeless.size < MAX_WARNINGS) {
         schemeless.add(text);
         warn(`the peer ${quote(text)} names no scheme and is taken as tcp://`);
       }
@@ -118,11 +138,21 @@ function createContext(
   };
 }
 
-/** Where the option was set that an error is about. */
-function originOf(error: unknown, plugin: BackendPlugin, settings: readonly Setting[]): string {
+/** What a backend threw, with the place where the option was set that it is about, or else where the backend was. */
+function blame(error: unknown, choice: Choice, settings: readonly Setting[]): ConfigError {
+  const { name, origin, discarded } = choice;
   const option = error instanceof Error && 'option' in error ? String(error.option) : undefined;
-  if (option === undefined) return `backend ${quote(plugin.name)}`;
-  return settings.findLast(({ name }) => name === option)?.origin ?? option;
+  const message = messageOf(error);
+  const place = origin === undefined ? '' : origin;
+  if (option === undefined) return new ConfigError(place, `backend ${quote(name)}: ${message}`);
+  const setting = settings.findLast((each) => each.name === option);
+  if (setting !== undefined) return new ConfigError(setting.origin, message);
+  const early = discarded.findLast((each) => each.name === option);
+  const unset =
+    early === undefined
+      ? `its option ${quote(option)} is not set`
+      : `its option ${quote(option)} stands before it and does not count (${early.origin})`;
+  return new ConfigError(place, `backend ${quote(name)}: ${unset}: ${message}`);
 }
 
 function unknownOption(plugin: BackendPlugin, setting: Setting, options: readonly string[]): ConfigError {
@@ -141,4 +171,8 @@ function hintFor({ name, layer }: Setting, options: readonly string[]): string {
   const guess = nearest(name, options);
   if (guess !== undefined) return `did you mean ${guess}?`;
   return options.length === 0 ? 'it has none' : `there are: ${options.join(', ')}`;
+}
+
+function describe(value: unknown): string {
+  return value === undefined || value === null ? String(value) : `a ${typeof value}`;
 }

@@ -15,7 +15,7 @@ import { loadBackend, loadPlugin } from '../plugins/loader.ts';
 import { builtIn } from '../plugins/modules.ts';
 import { createBackend, knownSettings } from './backend.ts';
 import { type Effective, effectiveSettings, type Sources } from './effective.ts';
-import { CORE_OPTIONS, type CoreOptions, type OptionSpec, UNIX } from './options.ts';
+import { CORE_OPTIONS, type CoreOptions, checkWritable, type OptionSpec, UNIX } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
 
 export interface Config {
@@ -52,8 +52,10 @@ export async function loadConfig(
   settings: readonly Setting[],
   defaults: ConfigDefaults = {},
 ): Promise<Config> {
-  const { core, sources, backendSettings } = sort(settings);
   const notices = new Notices();
+  const { core, sources, backendSettings, discarded } = sort(settings);
+  verify(core, sources);
+  warnOfDiscarded(discarded, sources.backend.at(-1), notices);
   const framings = new Framings();
   await framings.loadBuiltIn();
   const backends = await loadPlugins(sources.plugin, framings);
@@ -61,7 +63,8 @@ export async function loadConfig(
   const known = knownSettings(plugin, backendSettings);
   if (core.backend === 'default' && defaults.host !== undefined && !namesPeer(known))
     known.push(demoPeer(defaults.host));
-  const { backend, files } = await createBackend(plugin, known, framings, notices);
+  const choice = { name: core.backend, origin: sources.backend.at(-1)?.origin, discarded };
+  const { backend, files } = await createBackend(plugin, choice, known, framings, notices);
   const path = core.listen.startsWith(UNIX) ? core.listen.slice(UNIX.length) : undefined;
   return Object.freeze({
     host: core.listen,
@@ -88,13 +91,16 @@ interface Sorted {
   readonly core: CoreOptions;
   readonly sources: Sources;
   readonly backendSettings: Setting[];
+  /** Options of a backend that another one was named behind. */
+  readonly discarded: Setting[];
 }
 
 function sort(settings: readonly Setting[]): Sorted {
   const names = Object.keys(CORE_OPTIONS) as (keyof CoreOptions)[];
   const core = Object.fromEntries(names.map((name) => [name, CORE_OPTIONS[name].default]));
   const sources = Object.fromEntries(names.map((name) => [name, [] as Setting[]])) as Sources;
-  let backendSettings: Setting[] = [];
+  const backendSettings: Setting[] = [];
+  const discarded: Setting[] = [];
   for (const setting of settings) {
     if (setting.section === 'backend') {
       backendSettings.push(setting);
@@ -103,9 +109,16 @@ function sort(settings: readonly Setting[]): Sorted {
     const name = coreName(setting);
     assign(core as unknown as CoreOptions, name, setting);
     sources[name].push(setting);
-    if (name === 'backend') backendSettings = [];
+    if (name === 'backend') discarded.push(...backendSettings.splice(0));
   }
-  return { core: core as unknown as CoreOptions, sources, backendSettings };
+  return { core: core as unknown as CoreOptions, sources, backendSettings, discarded };
+}
+
+/** What stands before the backend's name is for the one before: on one command line, or in one file, mostly a slip. */
+function warnOfDiscarded(settings: readonly Setting[], backend: Setting | undefined, notices: Notices): void {
+  const early = settings.filter(({ layer }) => layer === backend?.layer).map(({ origin }) => origin);
+  if (backend === undefined || early.length === 0) return;
+  notices.warn(`${early.join(', ')}: put it behind ${backend.origin}; before that it does not count`);
 }
 
 function namesPeer(settings: readonly Setting[]): boolean {
@@ -135,7 +148,19 @@ function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, { value
   try {
     core[name] = spec.parse(value);
   } catch (error) {
-    throw new ConfigError(origin, messageOf(error));
+    const comment = /\s[#;]/.test(value) ? '; a comment has a line of its own' : '';
+    throw new ConfigError(origin, messageOf(error) + comment);
+  }
+}
+
+/** Holds the values that count against this machine, which one that is overridden need not fit. */
+function verify(core: CoreOptions, sources: Sources): void {
+  const folder = core['dgram-dir'];
+  if (folder === undefined) return;
+  try {
+    checkWritable(folder);
+  } catch (error) {
+    throw new ConfigError(sources['dgram-dir'].at(-1)?.origin ?? '', messageOf(error));
   }
 }
 
@@ -160,7 +185,9 @@ async function loadPlugins(
         backends.set(plugin.name, plugin);
       }
     } catch (error) {
-      throw new ConfigError(origin, messageOf(error));
+      const message = messageOf(error);
+      const named = message.includes(quote(value)) ? message : `plugin ${quote(value)}: ${message}`;
+      throw new ConfigError(origin, named);
     }
   }
   return backends;

@@ -160,6 +160,13 @@ const FOLDER_ERRORS: Readonly<Record<string, string>> = {
 };
 
 function parseSocketFolder(text: string): string {
+  if (text === '') throw new Error('expected a folder, not an empty value');
+  checkSocketFolder(text, text);
+  return text;
+}
+
+/** Throws an Error if this is no folder that a socket could be made in, here and now. */
+export function checkWritable(text: string): void {
   try {
     if (!statSync(text).isDirectory()) throw new Error('it is no folder');
     accessSync(text, constants.W_OK | constants.X_OK);
@@ -168,8 +175,6 @@ function parseSocketFolder(text: string): string {
     const reason = FOLDER_ERRORS[code] ?? messageOf(error);
     throw new Error(`expected a folder to write to, not ${quote(text)}: ${reason}`);
   }
-  checkSocketFolder(text, text);
-  return text;
 }
 
 function parseHost(text: string): string {

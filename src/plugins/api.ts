@@ -31,15 +31,15 @@ export type MessageType = 'text' | 'binary' | 'auto' | 'discard';
  * framing is asked once, with `ended`, and only the type counts.
  */
 export interface Framing {
-  /** Of the message that `next` has just found. */
-  readonly type: MessageType;
+  /** Of the message that `next` has just found. `next` may set it. */
+  type: MessageType;
   /**
    * Finds the end of the message that begins at `start`. Not async, like `configure`.
    *
    * @param buffer the bytes from the peer; only `[start, end)` may be looked at, nothing may be changed or kept
    * @param scanned how many of the bytes from `start` on were there already when `next` last answered 0: a scan can go on behind them
-   * @param ended the peer is done sending, so no more will come
-   * @returns the length of the message in bytes; 0: more bytes are needed. With `ended`, what is left after a 0 is sent as one last binary message
+   * @param ended the peer is done sending, so no more will come. Without a byte left over there is no such call
+   * @returns the length of the message in bytes; 0: more bytes are needed (so there are no empty messages). With `ended`, what is left after a 0 is sent as one last binary message
    * @throws to say that this stream cannot be framed; the client is closed with 1011
    */
   next(buffer: Uint8Array, start: number, end: number, scanned: number, ended: boolean): number;
@@ -47,7 +47,10 @@ export interface Framing {
 
 /** What the daemon tells a framing about the connection that it is made for. */
 export interface FramingBounds {
-  /** Most bytes of one message. When more than these wait for their end, the client is closed with 1009. */
+  /**
+   * Most bytes of one message, and most that may wait while `next` answers 0, the read that brought the last of them
+   * included. Beyond it the client is closed with 1009. Who knows a length beforehand refuses a larger one by throwing.
+   */
   readonly maximum: number;
 }
 

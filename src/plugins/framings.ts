@@ -4,8 +4,9 @@
  * A built-in framing, a package, and what `plugin = …` has loaded go by their names, a file by its absolute path.
  */
 import { messageOf } from '../errors.ts';
+import { nearest } from '../nearest.ts';
 import type { Framing, FramingBounds, FramingPlugin, MessageType } from './api.ts';
-import { loadFraming, unknownPlugin } from './loader.ts';
+import { loadFraming } from './loader.ts';
 import { builtIn, isPath, toFile } from './modules.ts';
 
 const MESSAGE_TYPES: readonly MessageType[] = ['text', 'binary', 'auto', 'discard'];
@@ -75,7 +76,7 @@ export class Framings {
 
   #factory(name: string, config: string | undefined): FramingFactory {
     const plugin = this.#plugins.get(name);
-    if (plugin === undefined) throw unknownPlugin('framing', name, [...this.#plugins.keys()]);
+    if (plugin === undefined) throw unknownFraming(name, [...this.#plugins.keys()]);
     try {
       const make: unknown = plugin.configure(config);
       if (typeof make === 'function') return make as FramingFactory;
@@ -85,6 +86,15 @@ export class Framings {
       throw refusal(name, error);
     }
   }
+}
+
+/** A route names what is loaded already: a path does not help there. */
+function unknownFraming(name: string, known: readonly string[]): Error {
+  const guess = nearest(name, known);
+  const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
+  return new Error(
+    `unknown framing ${quote(name)}; ${hint} (a route names one that is built in, or that the configuration has loaded, as with plugin = …)`,
+  );
 }
 
 function configurationKey(name: string, config: string | undefined): string {

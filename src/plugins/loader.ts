@@ -164,7 +164,7 @@ export async function inTime<T>(promise: T | Promise<T>, complaint: string): Pro
 }
 
 /** @param also names that the configuration has added to the built-in ones */
-export function unknownPlugin(kind: Kind, name: string, also: readonly string[] = []): Error {
+function unknownPlugin(kind: Kind, name: string, also: readonly string[] = []): Error {
   const known = [...new Set([...builtIn(kind), ...also])];
   const guess = nearest(name, known);
   const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;

@@ -4,7 +4,7 @@
  * Paths and packages count from the folder of whatever named them, as Node itself would resolve an `import` written
  * there: packages that can only be imported are found, too.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -73,7 +73,9 @@ export function toFile(name: string, base: string): string {
 export async function importModule(name: string, base: string): Promise<Module> {
   if (!isPath(name)) return importPackage(name, resolve(base));
   const file = toFile(name, base);
-  if (!existsSync(file)) throw new Error(`there is no file ${file}`);
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) throw new Error(`there is no file ${file}`);
+  if (found.isDirectory()) throw new Error(`${file} is a folder; name the file in it`);
   refuseUnstripped(file);
   try {
     return await import(pathToFileURL(file).href);

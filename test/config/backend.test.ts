@@ -21,10 +21,12 @@ function plugin(create: BackendPlugin['create'], options: BackendPlugin['options
   return { apiVersion: 1, kind: 'backend', name: 'mine', options, create };
 }
 
+const CHOICE = { name: './mine.mjs', origin: '-b', discarded: [] };
+
 async function create(made: BackendPlugin, settings: readonly Setting[] = [], notices = new Notices()) {
   const framings = new Framings();
   await framings.loadBuiltIn();
-  return createBackend(made, settings, framings, notices);
+  return createBackend(made, CHOICE, settings, framings, notices);
 }
 
 /** Calls back with what a backend is given when it is made. */
@@ -100,6 +102,7 @@ describe('making a backend', () => {
     vi.useFakeTimers();
     const made = createBackend(
       plugin(() => new Promise(() => {})),
+      CHOICE,
       [],
       framings,
       new Notices(),
@@ -113,7 +116,7 @@ describe('making a backend', () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(over).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
-    expect(await refused).toBe('backend "mine": it was not ready within 10 s');
+    expect(await refused).toBe('-b: backend "./mine.mjs": it was not ready within 10 s');
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -123,28 +126,28 @@ describe('making a backend', () => {
       () => {
         throw new Error('no\nway');
       },
-      'backend "mine": no\\u000away',
+      '-b: backend "./mine.mjs": no\\u000away',
     ],
     [
       'a string',
       () => {
         throw 'no way';
       },
-      'backend "mine": no way',
+      '-b: backend "./mine.mjs": no way',
     ],
     [
       'nothing',
       () => {
         throw undefined;
       },
-      'backend "mine": undefined',
+      '-b: backend "./mine.mjs": undefined',
     ],
     [
       'an option that there is not',
       () => {
         throw Object.assign(new Error('x'), { option: 'y' });
       },
-      'y: x',
+      '-b: backend "./mine.mjs": its option "y" is not set: x',
     ],
   ])('names the backend if it throws %s', async (_what, thrower, message) => {
     expect(await refusal(create(plugin(thrower)))).toBe(message);
@@ -152,7 +155,7 @@ describe('making a backend', () => {
 
   test.each([undefined, null, {}, { query: 1 }, 'x'])('refuses %j for one', async (made) => {
     expect(await refusal(create(plugin(() => made as never)))).toBe(
-      'backend "mine": it made something without a function "query"',
+      '-b: backend "./mine.mjs": it made something without a function "query"',
     );
   });
 
@@ -165,7 +168,7 @@ describe('making a backend', () => {
       ),
     );
     expect(message.length).toBeLessThan(2_100);
-    expect(message).toMatch(/^backend "mine": !\u{1f4a9}+…$/u);
+    expect(message).toMatch(/^-b: backend ".\/mine\.mjs": !\u{1f4a9}+…$/u);
   });
 });
 
@@ -184,7 +187,7 @@ describe('checking a framing', () => {
       /^arguments: shape-config: framing "auto": /,
     );
     expect(await refusal(create(shaped('auto', 'x'), [set('shape', 'auto')]))).toMatch(
-      /^backend "mine": framing "auto": /,
+      /^-b: backend ".\/mine\.mjs": framing "auto": /,
     );
   });
 

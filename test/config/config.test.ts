@@ -266,8 +266,13 @@ describe("the backend's options", () => {
     expect(await refusal([picky, option('color', 'red', 'w.conf:2: color')])).toBe(
       'w.conf:2: color: red is taken',
     );
-    expect(await refusal([picky])).toBe('color: a color is needed');
-    expect(await refusal([picky, option('color', 'blue')])).toMatch(/^backend "picky": it never works$/);
+    const named = '-b: backend "./options-throw.mjs"';
+    expect(await refusal([picky])).toBe(`${named}: its option "color" is not set: a color is needed`);
+    const early = option('color', 'red', 'w.conf:2: color');
+    expect(await refusal([early, picky])).toBe(
+      `${named}: its option "color" stands before it and does not count (w.conf:2: color): a color is needed`,
+    );
+    expect(await refusal([picky, option('color', 'blue')])).toBe(`${named}: it never works`);
     expect(await refusal([picky, option('colour', 'blue')])).toMatch(
       /^-c colour: unknown option of the backend "picky": "colour"; did you mean color\?/,
     );
@@ -275,7 +280,7 @@ describe("the backend's options", () => {
 
   test('a backend that cannot be asked is refused', async () => {
     expect(await refusal([core('backend', './no-query.mjs')])).toMatch(
-      /^backend ".*": .*without a function "query"/,
+      /^backend: backend ".*": .*without a function "query"/,
     );
   });
 });
@@ -516,9 +521,12 @@ describe('a backend of a stranger', () => {
     ],
     [
       '[backend]\nframing = binari',
-      'backend "by-path": unknown framing "binari"; did you mean binary? (a framing of your own is named by its path, as in ./my.mjs)',
+      'test.conf:1: backend: backend "./path-backend.mjs": unknown framing "binari"; did you mean binary? (a framing of your own is named by its path, as in ./my.mjs)',
     ],
-    ['[backend]\npeer = tcp://a', 'backend "by-path": "tcp://a": no port; write tcp://host:port'],
+    [
+      '[backend]\npeer = tcp://a',
+      'test.conf:1: backend: backend "./path-backend.mjs": "tcp://a": no port; write tcp://host:port',
+    ],
   ])('has its options checked as the built-in ones: %j', async (file, message) => {
     expect(await refusedFile(`backend = ./path-backend.mjs\n${file}`)).toBe(message);
   });
@@ -526,13 +534,17 @@ describe('a backend of a stranger', () => {
   test('names the option at fault, and so the place where it was set', async () => {
     const file = 'backend = ./options-throw.mjs\n[backend]\nsize = 1\ncolor = ';
     expect(await refusedFile(`${file}red`)).toBe('test.conf:4: color: red is taken');
-    expect(await refusedFile('backend = ./options-throw.mjs')).toBe('color: a color is needed');
-    expect(await refusedFile(`${file}blue`)).toBe('backend "picky": it never works');
+    expect(await refusedFile('backend = ./options-throw.mjs')).toBe(
+      'test.conf:1: backend: backend "./options-throw.mjs": its option "color" is not set: a color is needed',
+    );
+    expect(await refusedFile(`${file}blue`)).toBe(
+      'test.conf:1: backend: backend "./options-throw.mjs": it never works',
+    );
   });
 
   test('must make something that can be asked', async () => {
     expect(await refusedFile('backend = ./no-query.mjs')).toBe(
-      'backend "mute": it made something without a function "query"',
+      'test.conf:1: backend: backend "./no-query.mjs": it made something without a function "query"',
     );
   });
 

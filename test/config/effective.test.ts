@@ -148,7 +148,9 @@ describe('plugins', () => {
     ['a built-in backend', 'data:default', 'backend', 'default'],
   ])('with the name of %s are refused', async (_what, _data, kind, name) => {
     const error = await load({ argv: ['--plugin', `../configured/${kind}-${name}.mjs`] }).catch(String);
-    expect(error).toMatch(new RegExp(`--plugin: there is a ${kind} "${name}" already`));
+    expect(error).toMatch(
+      new RegExp(`--plugin: plugin ".*${name}.mjs": there is a ${kind} "${name}" already`),
+    );
   });
 
   test('of the same name are refused, the same one twice is not', async () => {
@@ -156,7 +158,7 @@ describe('plugins', () => {
     expect(await load({ file: 'plugin = ./path-backend.mjs', argv })).toBeDefined();
     const other = ['--plugin', '../configured/backend-by-path.mjs'];
     expect(await load({ file: 'plugin = ./path-backend.mjs', argv: other }).catch(String)).toMatch(
-      /--plugin: there is a backend "by-path" already/,
+      /--plugin: plugin ".*by-path.mjs": there is a backend "by-path" already/,
     );
   });
 

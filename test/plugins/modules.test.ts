@@ -274,7 +274,9 @@ describe('a path', () => {
 
   test.each(['./folder', './folder/', './/'])('%s to a folder is refused', async (name) => {
     mkdirSync(at('folder'), { recursive: true });
-    expect(await refusal(loadFraming(name, root))).toMatch(/could not be loaded: Directory import/);
+    expect(await refusal(loadFraming(name, root))).toMatch(
+      /could not be loaded: \/.* is a folder; name the file in it$/,
+    );
   });
 
   test('to a file of no known kind is refused', async () => {

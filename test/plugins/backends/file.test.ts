@@ -235,11 +235,19 @@ describe('the options', () => {
   }
 
   test.each([
-    ['no path', [['expression', 'x']], /^path: the folder of the target files must be named$/],
+    [
+      'no path',
+      [['expression', 'x']],
+      /^-b: backend "file": its option "path" is not set: the folder of the target files must be named$/,
+    ],
     ['an empty path', [['path', '']], /^-c path: the folder of the target files must be named$/],
     ['a path to nothing', [['path', '/no/such/folder/']], /^-c path: there is no folder \/no\/such\/folder$/],
     ['a path to a file', [['path', '/etc/passwd']], /^-c path: \/etc\/passwd is not a folder$/],
-    ['no expression', [['path', '/']], /^expression: at least one must say how .*%endpoint%/],
+    [
+      'no expression',
+      [['path', '/']],
+      /^-b: backend "file": its option "expression" is not set: at least one must say how .*%endpoint%/,
+    ],
     [
       'a bad expression',
       [
