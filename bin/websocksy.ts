@@ -4,7 +4,8 @@
  *
  * 0: a stop that was asked for. 1: it could not start, or a second signal ended it at once. 2: a wrong configuration.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { type CommandLine, parseArgv } from '../src/config/argv.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
@@ -12,9 +13,10 @@ import { formatEffective } from '../src/config/effective.ts';
 import { FILE_VARIABLE, parseEnvironment } from '../src/config/environment.ts';
 import { parseFile, readConfigFile } from '../src/config/file.ts';
 import { helpText } from '../src/config/help.ts';
-import { ConfigError } from '../src/config/settings.ts';
+import { ConfigError, quote } from '../src/config/settings.ts';
 import { Daemon } from '../src/daemon.ts';
 import { messageOf } from '../src/errors.ts';
+import { createLineWriter } from '../src/observability/line-writer.ts';
 import { createLogger, type Logger } from '../src/observability/logger.ts';
 import { formatEndpoint } from '../src/transports/address.ts';
 
@@ -73,13 +75,15 @@ function readConfig({ file: named, settings, demo }: CommandLine): Promise<Confi
   return loadConfig(all, demo ? { host: 'echo://' } : {});
 }
 
-function check({ notices, effective }: Config): void {
+function check({ notices, effective, path }: Config): void {
+  if (path !== undefined && !path.startsWith('@') && !existsSync(dirname(path)))
+    notices.warn(`listen: there is no folder ${quote(dirname(path))} yet`);
   for (const message of notices.kept) process.stderr.write(`websocksy: warning: ${message}\n`);
   end(process.stdout, `# The configuration is good. This is what counts:\n${formatEffective(effective)}`, 0);
 }
 
 async function run(config: Config, demo: boolean): Promise<void> {
-  const log = createLogger(config.logLevel, (line) => process.stderr.write(line));
+  const log = createLogger(config.logLevel, createLineWriter(process.stderr));
   const daemon = new Daemon({ ...config, log });
   // Before it listens: whoever starts it may stop it as soon as it says so.
   stopOnSignals(daemon);

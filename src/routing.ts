@@ -131,8 +131,9 @@ function ask(
 
 function readRefusal(refusal: Refusal): Error {
   const { status, reason, headers = [] } = refusal;
-  if (!Number.isInteger(status) || status < 300 || status > 599)
-    return new Error(`status ${String(status)} is not 300 to 599`);
+  // RFC 9110 §15.4.5: a 304 has no body, and says that the client has what it asked for.
+  if (!Number.isInteger(status) || status < 300 || status > 599 || status === 304)
+    return new Error(`status ${String(status)} is not 300 to 599, or 304`);
   const text = reason ?? FAULTS['route-refused'].text;
   if (typeof text !== 'string') return new Error('the reason is not a string');
   if (!Array.isArray(headers)) return new Error('the headers are not a list of pairs');
@@ -144,7 +145,7 @@ function readRefusal(refusal: Refusal): Error {
       return new Error(`header ${JSON.stringify(field)} cannot be sent`);
     }
   }
-  return new Rejection('route-refused', status, text, headers);
+  return new Rejection('route-refused', status, oneLine(text), headers);
 }
 
 function readRoute(route: Route, request: UpgradeRequest, { framings, segmentBytes }: RoutingOptions): Plan {
@@ -170,4 +171,12 @@ function readRoute(route: Route, request: UpgradeRequest, { framings, segmentByt
     ? undefined
     : `${at}the peer ${JSON.stringify(route.peer)} names no scheme and is taken as tcp://`;
   return { address, framingName, framing, subprotocol, notice };
+}
+
+/** Longer reasons are cut. A service's message that a backend passes on may be a whole page. */
+const MAX_REASON = 1024;
+
+function oneLine(text: string): string {
+  const line = text.slice(0, MAX_REASON).replaceAll(/\s+/g, ' ').trim();
+  return text.length > MAX_REASON ? `${line}…` : line;
 }

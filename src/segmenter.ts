@@ -22,6 +22,7 @@ export class Segmenter {
   readonly #framing: Framing;
   readonly #sink: SegmentSink;
   readonly #maximum: number;
+  readonly #firstType: MessageType;
   readonly #pending = new GrowingBuffer();
   /** How many of the pending bytes the framing has seen. */
   #scanned = 0;
@@ -33,6 +34,7 @@ export class Segmenter {
     this.#framing = framing;
     this.#sink = sink;
     this.#maximum = maximum;
+    this.#firstType = framing.type;
   }
 
   /** Bytes that wait for the rest of their message. */
@@ -73,8 +75,8 @@ export class Segmenter {
    */
   message(bytes: Uint8Array): void {
     const { length } = bytes;
-    const found = length === 0 || this.#next(bytes, 0, length, 0, true) > 0;
-    if (found) this.#send(bytes, 0, length);
+    if (length === 0) this.#send(bytes, 0, 0, this.#firstType);
+    else if (this.#next(bytes, 0, length, 0, true) > 0) this.#send(bytes, 0, length, this.#type());
     else this.#sink.onSegment(false, bytes, 0, length);
   }
 
@@ -93,7 +95,7 @@ export class Segmenter {
     while (at < end) {
       const length = this.#next(bytes, at, end, scanned, ended);
       if (length === 0) break;
-      this.#send(bytes, at, at + length);
+      this.#send(bytes, at, at + length, this.#type());
       at += length;
       scanned = 0;
     }
@@ -126,8 +128,7 @@ export class Segmenter {
     }
   }
 
-  #send(bytes: Uint8Array, start: number, end: number): void {
-    const type = this.#type();
+  #send(bytes: Uint8Array, start: number, end: number, type: MessageType): void {
     if (type === 'discard') return;
     let text = false;
     if (type === 'auto' || type === 'text') {

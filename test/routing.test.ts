@@ -189,12 +189,21 @@ describe('a refusal', () => {
     expect(await failureOf(planOf({ status: 403 }))).toMatchObject({ message: 'refused', headers: [] });
   });
 
+  test('has a reason of one line, and not a page', async () => {
+    expect(await failureOf(planOf({ status: 403, reason: 'no\r\n  way\t!' }))).toMatchObject({
+      message: 'no way !',
+    });
+    const { message } = await failureOf(planOf({ status: 403, reason: 'x'.repeat(5_000) }));
+    expect(message).toBe(`${'x'.repeat(1024)}…`);
+  });
+
   test.each([300, 302, 404, 429, 503, 599])('may have the status %i', async (status) => {
     expect(await failureOf(planOf({ status }))).toMatchObject({ code: 'route-refused', status });
   });
 
   test.each([
     [{ status: 299 }, /status 299/],
+    [{ status: 304 }, /status 304/],
     [{ status: 600 }, /status 600/],
     [{ status: 101 }, /status 101/],
     [{ status: 200 }, /status 200/],

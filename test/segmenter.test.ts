@@ -284,6 +284,38 @@ describe('the limit', () => {
   });
 });
 
+describe('a message that needs no cutting', () => {
+  test('goes out whole, with the type that the framing finds in it', () => {
+    const { sink, segmenter } = make({ ...lines('text'), next: () => 1 });
+    segmenter.message(bytes('one\ntwo'));
+    segmenter.message(bytes('\xff'));
+    expect(sink.messages).toEqual(['one\ntwo', '\xff']);
+    expect(sink.types).toEqual(['text', 'binary']);
+  });
+
+  test('is binary where the framing finds no message in it', () => {
+    const { sink, segmenter } = make({ type: 'text', next: () => 0 });
+    segmenter.message(bytes('abc'));
+    expect(sink.types).toEqual(['binary']);
+  });
+
+  test('has the type that the framing began with if it is empty, whatever came before it', () => {
+    const framing: Framing = {
+      type: 'text',
+      next(_buffer, start, end) {
+        this.type = 'binary';
+        return end - start;
+      },
+    };
+    const { sink, segmenter } = make(framing);
+    segmenter.message(bytes(''));
+    segmenter.message(bytes('abc'));
+    segmenter.message(bytes(''));
+    expect(sink.messages).toEqual(['', 'abc', '']);
+    expect(sink.types).toEqual(['text', 'binary', 'text']);
+  });
+});
+
 describe('the end of the peer', () => {
   test('sends what is left as one last binary message, even if it is text', () => {
     const sink = feed(lines('text'), [bytes('a line\nno li'), bytes('ne')]);

@@ -20,7 +20,9 @@ export default {
         for (const line of lines) {
           const [, name, target] = /^\s*([^#:\s][^:]*):\s+(\S+)\s*$/.exec(line) ?? [];
           if (name !== undefined && name === token) {
-            return { peer: `tcp://${target}`, framing: 'binary', subprotocol: subprotocols[0] };
+            const path = /^unix_socket:(.+)/.exec(target)?.[1];
+            const peer = path === undefined ? `tcp://${target}` : `unix://${path}`;
+            return { peer, framing: 'binary', subprotocol: subprotocols[0] };
           }
         }
         return { status: 403, reason: 'unknown token' };

@@ -106,9 +106,9 @@ export interface Route {
 
 /** Why a connection goes nowhere, told to the client. */
 export interface Refusal {
-  /** An HTTP status from 300 to 599. */
+  /** An HTTP status from 300 to 599, but for 304. */
   readonly status: number;
-  /** One line for the client's user. Left out: a text that fits most. */
+  /** One line for the client's user, of at most 1024 characters; more is cut. Left out: a text that fits most. */
   readonly reason?: string | undefined;
   /** Further header fields, for example Location or WWW-Authenticate. */
   readonly headers?: readonly (readonly [name: string, value: string])[] | undefined;
@@ -117,7 +117,7 @@ export interface Refusal {
 /** Chooses the peer of each connection. */
 export interface Backend {
   /**
-   * @param signal aborted when the client leaves or the time for the answer is up
+   * @param signal aborted when the client leaves or the time for the answer is up. Of a client that has sent more than 64 KiB ahead the leaving is noticed later: it is not read any more
    * @returns a route, a refusal, or null: nothing is served under what was asked for (404)
    */
   query(request: UpgradeRequest, signal: AbortSignal): Promise<Route | Refusal | null>;

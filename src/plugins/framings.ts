@@ -11,6 +11,9 @@ import { builtIn, isPath, toFile } from './modules.ts';
 
 const MESSAGE_TYPES: readonly MessageType[] = ['text', 'binary', 'auto', 'discard'];
 
+/** Configurations that are read once. More than a person writes into a configuration. */
+const MAX_CONFIGURED = 1000;
+
 type FramingFactory = (bounds: FramingBounds) => Framing;
 
 export class Framings {
@@ -48,20 +51,20 @@ export class Framings {
 
   /** Reads a configuration once for all connections that will use it. Throws like `create`. */
   configure(name: string, config: string | undefined, bounds: FramingBounds): void {
-    const key = configurationKey(name, config);
-    this.#configured.set(key, this.#factory(name, config));
-    try {
-      this.create(name, config, bounds);
-    } catch (error) {
-      this.#configured.delete(key);
-      throw error;
-    }
+    const make = this.#factory(name, config);
+    this.#make(name, make, bounds);
+    // A backend may ask for each client: then only the first so many are kept.
+    if (this.#configured.size < MAX_CONFIGURED) this.#configured.set(configurationKey(name, config), make);
   }
 
   /** A framing for one connection. Throws an Error if it is not loaded or refuses the configuration. */
   create(name: string, config: string | undefined, bounds: FramingBounds): Framing {
-    let framing: Framing;
     const make = this.#configured.get(configurationKey(name, config)) ?? this.#factory(name, config);
+    return this.#make(name, make, bounds);
+  }
+
+  #make(name: string, make: FramingFactory, bounds: FramingBounds): Framing {
+    let framing: Framing;
     try {
       framing = make(bounds);
       if (framing instanceof Promise) framing.catch(() => {});

@@ -40,11 +40,13 @@ export default defineFraming({
 
 function cutter({ offset, added, endian }: Layout): Framing['next'] {
   const header = offset + FIELD;
-  return (buffer, start, end) => {
+  return (buffer, start, end, _scanned, ended) => {
     if (end - start < header) return 0;
     const value = endian === 'little' ? little(buffer, start + offset) : big(buffer, start + offset);
     const length = header + added + value;
     if (length < 1) {
+      // The last bytes of a stream, or a datagram, which is what it is: there is nothing behind it to lose.
+      if (ended) return 0;
       throw new Error(
         `offset ${offset} + 4 + static ${added} + value ${value} leaves ${length} bytes for a message`,
       );

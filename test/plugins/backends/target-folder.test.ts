@@ -426,7 +426,12 @@ describe('a change in between', () => {
       }
     })();
     await vi.waitUntil(async () => (await read('busy').catch(() => undefined)) !== undefined);
-    for (let i = 0; i < 50; i += 1) expect(whole).toContain(await read('busy'));
+    // It may give up, on a busy machine more often than not; what it does not give up is whole.
+    const gaveUp = `${targets}/busy is replaced faster than it can be read`;
+    for (let i = 0; i < 50; i += 1) {
+      const found = await read('busy').catch((error: Error) => error.message);
+      if (found !== gaveUp) expect(whole).toContain(found);
+    }
     stop = true;
     await editing;
   });

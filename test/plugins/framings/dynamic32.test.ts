@@ -119,6 +119,13 @@ describe('messages', () => {
     expectFramed(made(config), stream, [], { fault: 'framing-failed' });
   });
 
+  test('that cannot be are binary all the same where nothing is behind them, as in a datagram', () => {
+    const framing = made('static=-4');
+    const datagram = Buffer.alloc(4);
+    expect(framing.next(datagram, 0, 4, 0, true)).toBe(0);
+    expect(framing.type).toBe('binary');
+  });
+
   test(`are those that a walk over the whole stream finds (TEST_SEED=${SEED})`, () => {
     const layout = fc.record({
       offset: fc.integer({ min: 0, max: 5 }),
