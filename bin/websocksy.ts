@@ -15,7 +15,7 @@ import { parseFile, readConfigFile } from '../src/config/file.ts';
 import { helpText } from '../src/config/help.ts';
 import { ConfigError, quote } from '../src/config/settings.ts';
 import { Daemon } from '../src/daemon.ts';
-import { messageOf } from '../src/errors.ts';
+import { isInstance, messageOf, stackOf } from '../src/errors.ts';
 import { createLineWriter } from '../src/observability/line-writer.ts';
 import { createLogger, type Logger } from '../src/observability/logger.ts';
 import { formatEndpoint } from '../src/transports/address.ts';
@@ -49,7 +49,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 try {
   await main(parseArgv(process.argv.slice(2), process.cwd()));
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
+  if (!isInstance(error, ConfigError)) throw error;
   end(process.stderr, `websocksy: ${error.message}\n`, MISCONFIGURED);
 }
 
@@ -120,7 +120,7 @@ function stopOnSignals(daemon: Daemon): void {
 /** What nobody caught, a plugin's stray promise most of all, leaves an unknown state behind: it ends the process, in order. */
 function stopOnFailure(daemon: Daemon, log: Logger): void {
   const onFailure = (thrown: unknown) => {
-    log.error('uncaught', { stack: thrown instanceof Error ? thrown.stack : messageOf(thrown) });
+    log.error('uncaught', { stack: stackOf(thrown) });
     stop(daemon, FAILED);
   };
   process.on('uncaughtException', onFailure);

@@ -23,7 +23,7 @@
 import type { Socket } from 'node:net';
 import { ClientSide, PeerSide } from './bridge-sides.ts';
 import { ClientClock } from './client-clock.ts';
-import { asFault, Fault, type FaultCode } from './errors.ts';
+import { asFault, Fault, type FaultCode, isInstance, stackOf } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import { Connection, type ConnectionHandler, type Ending } from './rfc6455/connection.ts';
@@ -219,7 +219,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerClose(error: Error | undefined): void {
     this.#peerGone = true;
-    const lost = this.#segmenter?.pending ? this.#segmenter.pending : undefined;
+    const lost = this.#segmenter?.pending || undefined;
     if (error === undefined) this.#closeWith(new Fault('peer-closed'));
     else if (error instanceof Fault) this.#closeWith(error);
     else this.#closeWith(new Fault('peer-failed', { message: error.message, unframed: lost }));
@@ -276,7 +276,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   #refuse(error: unknown): void {
-    if (!(error instanceof Rejection)) {
+    if (!isInstance(error, Rejection)) {
       this.#closeWith(asFault(error));
     } else if (this.#connection.state === 'deciding') {
       this.#why ??= new Fault(error.code);
@@ -351,7 +351,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #noteFault(fault: Fault): void {
     this.#why ??= fault;
     if (this.#segmenter === undefined) this.#status ??= fault.status;
-    const stack = fault.cause instanceof Error ? fault.cause.stack : fault.stack;
+    const stack = fault.cause === undefined ? fault.stack : stackOf(fault.cause);
     if (fault.code === 'internal') this.#log.error('internal', { id: this.#id, stack });
     else if (PLUGIN_FAULTS.includes(fault.code)) this.#log.debug?.(fault.code, { id: this.#id, stack });
   }

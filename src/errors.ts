@@ -114,7 +114,7 @@ export class Fault extends Error {
 
 /** Anything thrown, as a Fault: one of ours stays what it is, the unforeseen becomes `internal` (or `code`). */
 export function asFault(thrown: unknown, code: FaultCode = 'internal'): Fault {
-  return thrown instanceof Fault ? thrown : new Fault(code, { message: messageOf(thrown) }, thrown);
+  return isInstance(thrown, Fault) ? thrown : new Fault(code, { message: messageOf(thrown) }, thrown);
 }
 
 /** The message of anything that was thrown, also of what is not an Error. */
@@ -123,5 +123,23 @@ export function messageOf(thrown: unknown): string {
     return thrown instanceof Error ? String(thrown.message) : String(thrown);
   } catch {
     return 'something that cannot be shown was thrown';
+  }
+}
+
+/** `instanceof` for what a stranger threw or answered: a Proxy may throw when it is asked for its prototype. */
+export function isInstance<T>(value: unknown, type: abstract new (...parts: never[]) => T): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
+}
+
+/** The stack of an error, or what else there is to be said of it. */
+export function stackOf(thrown: unknown): string {
+  try {
+    return isInstance(thrown, Error) ? String(thrown.stack) : messageOf(thrown);
+  } catch {
+    return messageOf(thrown);
   }
 }

@@ -5,7 +5,7 @@
  * turned into a Fault that ends this connection; what the backend said on purpose (a refusal, "nothing here") becomes a
  * Rejection.
  */
-import { FAULTS, Fault, type FaultCode, type FaultDetails, messageOf } from './errors.ts';
+import { FAULTS, Fault, type FaultCode, type FaultDetails, isInstance, messageOf } from './errors.ts';
 import { nearest } from './nearest.ts';
 import type { Backend, Framing, Refusal, Route, UpgradeRequest } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
@@ -76,7 +76,7 @@ export async function planRoute(
     return readRoute(answer as Route, request, options);
   } catch (error) {
     // Whatever reading it threw, a getter of the plugin's perhaps.
-    if (error instanceof Rejection) throw error;
+    if (isInstance(error, Rejection)) throw error;
     throw new Fault('route-invalid', { ...blame(options, answer), message: messageOf(error) }, error);
   }
 }
@@ -129,6 +129,7 @@ function ask(
   });
 }
 
+/** Reads each member once, and keeps what it has read: the plugin may give another answer the next time. */
 function readRefusal(refusal: Refusal): Error {
   const { status, reason, headers = [] } = refusal;
   // RFC 9110 §15.4.5: a 304 has no body, and says that the client has what it asked for.
@@ -137,39 +138,42 @@ function readRefusal(refusal: Refusal): Error {
   const text = reason ?? FAULTS['route-refused'].text;
   if (typeof text !== 'string') return new Error('the reason is not a string');
   if (!Array.isArray(headers)) return new Error('the headers are not a list of pairs');
-  for (const field of headers) {
-    const [name, value] = Array.isArray(field) ? field : [];
+  const fields: [string, string][] = [];
+  for (const field of headers as readonly unknown[]) {
+    const [name, value]: unknown[] = Array.isArray(field) ? field : [];
     if (typeof name === 'string' && OURS.includes(name.toLowerCase()))
       return new Error(`header ${name} is not the backend's to set`);
     if (typeof name !== 'string' || typeof value !== 'string' || !isToken(name) || !isFieldValue(value)) {
       return new Error(`header ${JSON.stringify(field)} cannot be sent`);
     }
+    fields.push([name, value]);
   }
-  return new Rejection('route-refused', status, oneLine(text), headers);
+  return new Rejection('route-refused', status, oneLine(text), fields);
 }
 
+/** Like `readRefusal`, each member once. */
 function readRoute(route: Route, request: UpgradeRequest, { framings, segmentBytes }: RoutingOptions): Plan {
-  const { subprotocol, framing: framingName = 'auto', framingConfig } = route;
+  const { peer, framing: framingName = 'auto', framingConfig, subprotocol, origin } = route;
   for (const member of Object.keys(route)) {
     const guess = ROUTE_MEMBERS.includes(member) ? undefined : nearest(member, ROUTE_MEMBERS);
     if (guess !== undefined)
       throw new Error(`the route has a member ${JSON.stringify(member)}; did you mean ${guess}?`);
   }
-  for (const [member, value] of Object.entries({ framing: route.framing, framingConfig })) {
+  if (typeof peer !== 'string') throw new Error('the backend answered a route without a peer');
+  for (const [member, value] of Object.entries({ framing: framingName, framingConfig, origin })) {
     if (value !== undefined && typeof value !== 'string')
       throw new Error(`the ${member} of the route is a ${typeof value}, not a string`);
   }
-  if (typeof route.peer !== 'string') throw new Error('the backend answered a route without a peer');
   if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
     throw new Error(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);
   }
-  const address = parseAddress(route.peer);
+  const address = parseAddress(peer);
   requireNative(address);
   const framing = framings.create(framingName, framingConfig, { maximum: segmentBytes });
-  const at = route.origin === undefined ? '' : `${route.origin}: `;
-  const notice = hasScheme(route.peer)
+  const at = origin === undefined ? '' : `${origin}: `;
+  const notice = hasScheme(peer)
     ? undefined
-    : `${at}the peer ${JSON.stringify(route.peer)} names no scheme and is taken as tcp://`;
+    : `${at}the peer ${JSON.stringify(peer)} names no scheme and is taken as tcp://`;
   return { address, framingName, framing, subprotocol, notice };
 }
 

@@ -9,7 +9,7 @@
  * dribbles in costs time linear in its length.
  */
 import { isUtf8 } from 'node:buffer';
-import { Fault, messageOf } from './errors.ts';
+import { Fault, isInstance, messageOf } from './errors.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 import type { Framing, MessageType } from './plugins/api.ts';
 
@@ -155,5 +155,5 @@ function show(value: unknown): string {
 
 /** An `async next` is answered with an error here; what becomes of its promise must not end the daemon. */
 function forgetRejection(answer: unknown): void {
-  if (answer instanceof Promise) answer.catch(() => {});
+  if (isInstance(answer, Promise)) answer.catch(() => {});
 }

@@ -21,7 +21,8 @@ export class ClientRequest implements UpgradeRequest {
   ) {
     this.target = request.target;
     this.headers = request.headers;
-    this.subprotocols = request.subprotocols;
+    // What the answer is checked against is not the plugin's to change.
+    this.subprotocols = Object.freeze([...request.subprotocols]);
     this.remoteAddress = remoteAddress;
     this.remotePort = remotePort;
   }

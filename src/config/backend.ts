@@ -78,11 +78,9 @@ export async function createBackend(
   try {
     const context = createContext(plugin, settings, framings, notices, files);
     backend = await inTime(plugin.create(readSettings(settings), context), 'it was not ready');
+    if (typeof backend?.query !== 'function') throw new Error('it made something without a function "query"');
   } catch (error) {
     throw blame(error, choice, settings);
-  }
-  if (typeof backend?.query !== 'function') {
-    throw blame(new Error('it made something without a function "query"'), choice, settings);
   }
   return { backend, files };
 }
@@ -141,7 +139,7 @@ function createContext(
 /** What a backend threw, with the place where the option was set that it is about, or else where the backend was. */
 function blame(error: unknown, choice: Choice, settings: readonly Setting[]): ConfigError {
   const { name, origin, discarded } = choice;
-  const option = error instanceof Error && 'option' in error ? String(error.option) : undefined;
+  const option = optionOf(error);
   const message = messageOf(error);
   const place = origin === undefined ? '' : origin;
   if (option === undefined) return new ConfigError(place, `backend ${quote(name)}: ${message}`);
@@ -153,6 +151,16 @@ function blame(error: unknown, choice: Choice, settings: readonly Setting[]): Co
       ? `its option ${quote(option)} is not set`
       : `its option ${quote(option)} stands before it and does not count (${early.origin})`;
   return new ConfigError(place, `backend ${quote(name)}: ${unset}: ${message}`);
+}
+
+/** The option that an error names, if it does; a plugin's error may be anything. */
+function optionOf(error: unknown): string | undefined {
+  try {
+    const { option } = error as { option?: unknown };
+    return typeof option === 'string' ? option : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function unknownOption(plugin: BackendPlugin, setting: Setting, options: readonly string[]): ConfigError {

@@ -3,7 +3,7 @@
  *
  * A built-in framing, a package, and what `plugin = …` has loaded go by their names, a file by its absolute path.
  */
-import { messageOf } from '../errors.ts';
+import { isInstance, messageOf } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import type { Framing, FramingBounds, FramingPlugin, MessageType } from './api.ts';
 import { loadFraming } from './loader.ts';
@@ -67,7 +67,7 @@ export class Framings {
     let framing: Framing;
     try {
       framing = make(bounds);
-      if (framing instanceof Promise) framing.catch(() => {});
+      if (isInstance(framing, Promise)) framing.catch(() => {});
       if (typeof framing?.next !== 'function') throw new Error('it made something without "next"');
       if (!MESSAGE_TYPES.includes(framing.type))
         throw new Error(`its type must be one of ${MESSAGE_TYPES.join(', ')}`);
@@ -83,7 +83,7 @@ export class Framings {
     try {
       const make: unknown = plugin.configure(config);
       if (typeof make === 'function') return make as FramingFactory;
-      if (make instanceof Promise) make.catch(() => {});
+      if (isInstance(make, Promise)) make.catch(() => {});
       throw new Error('its "configure" must return a function, and not be async');
     } catch (error) {
       throw refusal(name, error);

@@ -5,9 +5,15 @@
  * Every error says in one line which plugin, and what to do. A module that never finishes loading is given up, and
  * nothing that a stranger's object throws while it is looked at gets past here as it is.
  */
-import { messageOf } from '../errors.ts';
+import { isInstance, messageOf } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import { API_VERSION, type BackendPlugin, type FramingPlugin, type Plugin } from './api.ts';
+import {
+  API_VERSION,
+  type BackendOption,
+  type BackendPlugin,
+  type FramingPlugin,
+  type Plugin,
+} from './api.ts';
 import { builtIn, findBuiltIn, importModule, type Kind, NoSuchModule } from './modules.ts';
 
 /** 10 s: far longer than any import takes, and short enough that whoever starts the daemon still looks on. */
@@ -66,15 +72,15 @@ async function load(
       throw unknownPlugin(kind, name, also);
     throw new Error(`${what} could not be loaded: ${explain(error)}`, { cause: error });
   }
-  let fault: string | undefined;
+  let read: Plugin | string;
   try {
-    fault = findFault(plugin, kind);
+    read = readPlugin(plugin, kind);
   } catch (error) {
     // A getter, or a Proxy, that throws.
-    fault = `: it cannot be read: ${explain(error)}`;
+    read = `: it cannot be read: ${explain(error)}`;
   }
-  if (fault !== undefined) throw new Error(`${what}${fault}`);
-  return plugin as Plugin;
+  if (typeof read === 'string') throw new Error(`${what}${read}`);
+  return read;
 }
 
 /** What compilers make of `export default` in a CommonJS module is one level further down. */
@@ -84,8 +90,15 @@ function defaultExport(module: Export): unknown {
   return compiled ? found.default : found;
 }
 
-/** Holds a default export to the contract: what is to be said of it, or nothing. */
-function findFault(plugin: unknown, wanted: Kind | 'plugin'): string | undefined {
+/** What was made of each default export, so that the same plugin stays the same. */
+const PLUGINS = new WeakMap<object, Plugin>();
+
+/**
+ * Holds a default export to the contract, and makes a plugin of what was read: later its members are not asked again.
+ *
+ * @returns what is to be said of it, where it breaks the contract
+ */
+function readPlugin(plugin: unknown, wanted: Kind | 'plugin'): Plugin | string {
   if (typeof plugin !== 'object' || plugin === null) {
     return ': its default export must be an object with apiVersion, kind and name';
   }
@@ -98,13 +111,38 @@ function findFault(plugin: unknown, wanted: Kind | 'plugin'): string | undefined
   }
   if (wanted !== 'plugin' && wanted !== kind) return ` is a plugin of kind "${kind}", not a ${wanted}`;
   if (typeof name !== 'string' || name === '') return ': it has no name';
+  const known = PLUGINS.get(plugin);
+  if (known !== undefined) return known;
+  let read: Plugin;
   if (kind === 'framing') {
-    return typeof configure === 'function' ? undefined : ': it must have a function "configure"';
+    if (typeof configure !== 'function') return ': it must have a function "configure"';
+    read = { apiVersion, kind, name, configure: (...given) => configure.apply(plugin, given) };
+  } else {
+    if (typeof create !== 'function') return ': it must have a function "create"';
+    if (!isRecord(options)) return ': it must have an object "options", which may be empty';
+    const copies = readOptions(options);
+    if (typeof copies === 'string') return copies;
+    read = { apiVersion, kind, name, options: copies, create: (...given) => create.apply(plugin, given) };
   }
-  if (typeof create !== 'function') return ': it must have a function "create"';
-  if (!isRecord(options)) return ': it must have an object "options", which may be empty';
-  const bad = Object.keys(options).find((option) => !isRecord(options[option]));
-  return bad === undefined ? undefined : `: its option ${quote(bad)} must be an object with a description`;
+  PLUGINS.set(plugin, read);
+  return read;
+}
+
+function readOptions(options: Export): Readonly<Record<string, BackendOption>> | string {
+  const copies: Record<string, BackendOption> = {};
+  for (const name of Object.keys(options)) {
+    const option = options[name];
+    const what = `: its option ${quote(name)}`;
+    if (!isRecord(option)) return `${what} must be an object with a description`;
+    const { description, default: standard, repeatable } = option;
+    if (typeof description !== 'string') return `${what} must have a description, which is a string`;
+    if (standard !== undefined && typeof standard !== 'string')
+      return `${what} has the default ${show(standard)}, which must be a string`;
+    if (repeatable !== undefined && typeof repeatable !== 'boolean')
+      return `${what} has ${show(repeatable)} for "repeatable", which must be true or false`;
+    copies[name] = { description, default: standard, repeatable };
+  }
+  return copies;
 }
 
 function isRecord(value: unknown): value is Export {
@@ -118,15 +156,6 @@ function explain(thrown: unknown): string {
     return oneLine(messageOf(thrown)) || `it threw an ${thrown.name} without a message`;
   } catch {
     return 'it threw something that cannot be shown';
-  }
-}
-
-/** A Proxy may throw when it is asked for its prototype. */
-function isInstance(thrown: unknown, type: typeof NoSuchModule): boolean {
-  try {
-    return thrown instanceof type;
-  } catch {
-    return false;
   }
 }
 

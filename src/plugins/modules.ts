@@ -4,7 +4,7 @@
  * Paths and packages count from the folder of whatever named them, as Node itself would resolve an `import` written
  * there: packages that can only be imported are found, too.
  */
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { extname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -76,7 +76,8 @@ export async function importModule(name: string, base: string): Promise<Module> 
   const found = statSync(file, { throwIfNoEntry: false });
   if (found === undefined) throw new Error(`there is no file ${file}`);
   if (found.isDirectory()) throw new Error(`${file} is a folder; name the file in it`);
-  refuseUnstripped(file);
+  if (!found.isFile()) throw new Error(`${file} is no regular file`);
+  refuseUnstripped(realpathSync(file));
   try {
     return await import(pathToFileURL(file).href);
   } catch (error) {

@@ -10,8 +10,8 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
-import { join, resolve, sep } from 'node:path';
+import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 
 export interface TargetFile {
   /** For messages, as the folder's path and the name give it. */
@@ -62,23 +62,26 @@ export class TargetFolder {
    */
   async read(name: string, signal: AbortSignal): Promise<TargetFile | undefined> {
     const path = join(this.#path, name);
+    let found: TargetFile | undefined | 'replaced' | 'absent';
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const found = await this.#attempt(path, signal);
-      if (found !== 'replaced') return found;
+      found = await this.#attempt(path, signal);
+      if (found !== 'replaced' && found !== 'absent') return found;
     }
+    if (found === 'absent') return undefined;
     throw new Error(`${path} is replaced faster than it can be read`);
   }
 
-  async #attempt(path: string, signal: AbortSignal): Promise<TargetFile | undefined | 'replaced'> {
+  async #attempt(path: string, signal: AbortSignal): Promise<TargetFile | undefined | 'replaced' | 'absent'> {
     signal.throwIfAborted();
     // Each time anew: the folder itself may be a link that is switched over.
     const root = await realpath(this.#path);
     const real = await unlessAbsent(realpath(path));
     signal.throwIfAborted();
-    if (real === undefined) return undefined;
+    // A link that is switched over just now leads nowhere for a moment, or one that dangles for good.
+    if (real === undefined) return (await this.#leadsThroughLink(path)) ? 'absent' : undefined;
     if (!isInside(real, root)) throw new Error(`${path} leads to ${real}, which is outside of ${root}`);
-    const handle = await unlessAbsent(open(real, FLAGS));
-    if (handle === undefined) return undefined;
+    const handle = await unlessReplaced(open(real, FLAGS));
+    if (handle === undefined) return 'replaced';
     try {
       const opened = await handle.stat({ bigint: true });
       if (opened.isDirectory()) return undefined;
@@ -89,6 +92,25 @@ export class TargetFolder {
     } finally {
       await handle.close();
     }
+  }
+
+  /** Whether a link stands somewhere on the way to a file that is not there. */
+  async #leadsThroughLink(path: string): Promise<boolean> {
+    for (let at = path; at.length > this.#path.length; at = dirname(at)) {
+      const found = await unlessAbsent(lstat(at));
+      if (found?.isSymbolicLink()) return true;
+    }
+    return false;
+  }
+}
+
+/** What was a file a moment ago is gone, or has become a link. */
+async function unlessReplaced<T>(attempt: Promise<T>): Promise<T | undefined> {
+  try {
+    return await unlessAbsent(attempt);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ELOOP') return undefined;
+    throw error;
   }
 }
 

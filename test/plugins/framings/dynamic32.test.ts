@@ -120,7 +120,7 @@ describe('messages', () => {
   });
 
   test('that cannot be are binary all the same where nothing is behind them, as in a datagram', () => {
-    const framing = made('static=-4');
+    const framing = dynamic32.configure('static=-4')({ maximum: 1000 });
     const datagram = Buffer.alloc(4);
     expect(framing.next(datagram, 0, 4, 0, true)).toBe(0);
     expect(framing.type).toBe('binary');
