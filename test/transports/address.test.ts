@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   checkSocketPath,
   formatAddress,
@@ -20,7 +20,7 @@ const linux = process.platform === 'linux';
 vi.mock('node:fs', async (original) => ({
   ...(await original<typeof import('node:fs')>()),
   readFileSync: () =>
-    'both 1001/tcp\nboth 2002/udp\nonly-tcp 1003/tcp alias\nonly-udp 2004/udp\nmqtt 1005/tcp\n',
+    'both 1001/tcp\nboth 2002/udp\nonly-tcp 1003/tcp alias\nonly-udp 2004/udp\nmqtt 1005/tcp\n9pfs 1006/tcp\n',
 }));
 
 function refusal(text: string, ports = {}): string {
@@ -47,6 +47,7 @@ describe('a TCP address', () => {
     ['tcp://gr\u00fcn.example:80', 'gr\u00fcn.example', 80],
     ['tcp://host:00080', 'host', 80],
     ['tcp://1and1:443', '1and1', 443],
+    [`tcp://${'a'.repeat(253)}:80`, 'a'.repeat(253), 80],
   ])('%s is %s, port %i', (text, host, port) => {
     expect(parseAddress(text)).toEqual({ kind: 'tcp', host, port });
   });
@@ -100,6 +101,7 @@ describe('a service in place of a port', () => {
     expect(parseAddress('udp://host:both')).toMatchObject({ port: 2002 });
     expect(parseAddress('host:both')).toMatchObject({ port: 1001 });
     expect(parseAddress('host:alias')).toMatchObject({ port: 1003 });
+    expect(parseAddress('host:9pfs')).toMatchObject({ port: 1006 });
     expect(parseAddress('udp://[::1]:only-udp')).toMatchObject({ port: 2004 });
   });
 
@@ -167,10 +169,6 @@ describe.each(['unix', 'unix-dgram'] as const)('a %s:// address', (kind) => {
     expect(parseAddress(`${kind}://@/`)).toEqual({ kind, path: '@/' });
   });
 
-  test.skipIf(linux)('has no abstract name here, and says how a file of that name is written', () => {
-    expect(refusal(`${kind}://@name`)).toMatch(/only Linux has abstract sockets; .* write \.\/@name$/);
-  });
-
   test.each(['', '@'])('is refused with the path %j: it names nothing', (path) => {
     expect(refusal(`${kind}://${path}`)).toBe(`"${kind}://${path}": no path; write unix:///run/app.sock`);
   });
@@ -212,6 +210,23 @@ describe('the path of a Unix socket', () => {
   test.runIf(linux)('counts the "@" of an abstract name, which is a NUL to the system', () => {
     expect(checkSocketPath(`@${'x'.repeat(106)}`, 'here')).toHaveLength(107);
     expect(() => checkSocketPath(`@${'x'.repeat(107)}`, 'here')).toThrow(/at most 107 bytes, not 108/);
+  });
+
+  test('elsewhere has 103 bytes, and is never an abstract name', async () => {
+    const { platform } = process;
+    onTestFinished(() => {
+      Object.defineProperty(process, 'platform', { value: platform });
+    });
+    Object.defineProperty(process, 'platform', { value: 'darwin' });
+    vi.resetModules();
+    const elsewhere = await import('../../src/transports/address.ts');
+    const full = 'x'.repeat(103);
+    expect(elsewhere.checkSocketPath(full, 'here')).toBe(full);
+    expect(() => elsewhere.checkSocketPath(`${full}x`, 'here')).toThrow(/at most 103 bytes, not 104/);
+    expect(elsewhere.checkSocketPath('./@name', 'here')).toBe('./@name');
+    expect(() => elsewhere.checkSocketPath('@name', 'here')).toThrow(
+      '"here": only Linux has abstract sockets; for a file of that name write ./@name',
+    );
   });
 
   test('is to the system what it is to us, but for the "@" of an abstract name', () => {
@@ -417,6 +432,10 @@ describe('numbers', () => {
 
   test('a port alone is quoted in its refusal', () => {
     expect(parsePort('65535', 'tcp')).toBe(65535);
+    expect(parsePort('1', 'tcp')).toBe(1);
+    expect(() => parsePort('none', 'udp')).toThrow(
+      'no UDP service is called "none"; a port is a number from 1 to 65535, or a name of /etc/services',
+    );
     expect(() => parsePort('65536', 'tcp')).toThrow('a port is a number from 1 to 65535, not "65536"');
     expect(() => parsePort('0', 'udp', 'host:0')).toThrow(
       '"host:0": a port is a number from 1 to 65535, not "0"',
