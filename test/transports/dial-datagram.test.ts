@@ -12,7 +12,7 @@ import type { PeerAddress } from '../../src/transports/address.ts';
 import { dial } from '../../src/transports/dial.ts';
 import { createResolver, type Resolver } from '../../src/transports/resolve.ts';
 import { turns } from '../support/datagram-events.ts';
-import { built, UdpPeer, UnixPeer } from '../support/dgram-peer.ts';
+import { built, refusingUdp, UdpPeer, UnixPeer } from '../support/dgram-peer.ts';
 import { fullPath, hasIPv6, Listener, RecordingHandler, until } from '../support/sockets.ts';
 
 let folder: string;
@@ -217,6 +217,8 @@ describe('a udp:// peer', () => {
   test('to which there is no way is told with every address and its error', async () => {
     const told = await errorsOf({ kind: 'udp', host: 'x', port: 9 }, { resolver: () => NO_WAY });
     expect(told).toMatch(/^dial-failed: 255\.255\.255\.255: E[A-Z]+, fe80::1: E[A-Z]+$/);
+    const alone = await errorsOf({ kind: 'udp', host: 'fe80::1', port: 9 });
+    expect(alone).toMatch(/^dial-failed: fe80::1: E[A-Z]+$/);
   });
 
   test('is reached at the first address that there is a way to: others are passed over', async () => {
@@ -229,6 +231,20 @@ describe('a udp:// peer', () => {
   test('is reached at the first of its addresses, if there is a way to all of them', async () => {
     const first = await udp('127.0.0.2');
     await expectReaches(first, first.port, () => ['127.0.0.2', '127.0.0.1', ...NO_WAY]);
+  });
+
+  test('that refuses is told by the transport, once', async () => {
+    const refusing = await refusingUdp();
+    onTestFinished(refusing.release);
+    const address = { kind: 'udp', host: '127.0.0.1', port: refusing.port } as const;
+    const transport = await dial(address, options, never);
+    const handler = new RecordingHandler();
+    transport.start(handler);
+    transport.write(Buffer.from('anybody there?'), 2);
+    await handler.until('close');
+    expect(handler.closedWith?.code).toBe('ECONNREFUSED');
+    await turns();
+    expect(handler.events).toEqual(['close']);
   });
 
   test('is tried at 32 addresses, no more', async () => {

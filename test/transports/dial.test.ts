@@ -192,6 +192,20 @@ describe('a name with several addresses', () => {
     expect(connecting(SILENT, silent.port)).toBe(0);
   });
 
+  test.runIf(linux)(
+    'goes on at once when an address refuses, but the delay after the next one is whole',
+    async () => {
+      await using silent = await silentListener(SILENT);
+      await using _other = await silentListener('127.0.0.9', silent.port);
+      await using listener = await Listener.on(ALIVE, silent.port);
+      const began = performance.now();
+      const transport = await dialName([REFUSING[0], SILENT, '127.0.0.9', ALIVE], silent.port);
+      // Two silent ones of 250 ms each. The delay that the refusal cut short must not go on for one behind.
+      expect(performance.now() - began).toBeGreaterThan(490);
+      await expectReaches(transport, listener);
+    },
+  );
+
   test.runIf(linux)('does not give up a silent address: it wins if it alone answers later', async () => {
     await using silent = await silentListener(SILENT);
     const dialled = dialName([SILENT, REFUSING[0]], silent.port);

@@ -1,5 +1,5 @@
 /** Unix datagram sockets as the daemon has them, against a peer that reads, holds, leaves, or never pauses. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -93,6 +93,20 @@ describe.skipIf(!built)('a Unix datagram socket', () => {
       expect(asked().at(-1)).toBe(READABLE);
     });
 
+    test('keeps the order behind a single one that waits, which leaves by itself', async () => {
+      const { socket, events } = open();
+      const send = vi.spyOn(native(), 'send').mockReturnValueOnce(EAGAIN);
+      onTestFinished(() => send.mockRestore());
+      socket.send(Buffer.from('first'));
+      await until('it to leave', () => events.sent.length === 1);
+      send.mockReturnValueOnce(EAGAIN);
+      socket.send(Buffer.from('second'));
+      socket.send(Buffer.from('third'));
+      expect(events.sent).toEqual([5]);
+      const came = await peer.takeMany(3);
+      expect(came.map(({ bytes }) => bytes.toString())).toEqual(['first', 'second', 'third']);
+    });
+
     test('keeps the order when more is given while what waited leaves', async () => {
       const { socket, events } = open();
       await peer.hold();
@@ -155,6 +169,14 @@ describe.skipIf(!built)('a Unix datagram socket', () => {
         details: { actual: socket.maximum + 1, maximum: socket.maximum },
       });
       expect(events.sent).toEqual([]);
+    });
+
+    test('does not find its maximum too large for one datagram; memory for it is another matter', () => {
+      const { socket, events } = open();
+      socket.send(Buffer.alloc(socket.maximum));
+      const [error] = events.errors;
+      if (error === undefined) expect(events.sent).toEqual([socket.maximum]);
+      else expect(error).toMatchObject({ details: { actual: socket.maximum, message: 'send ENOBUFS' } });
     });
 
     test('finds a large message too large for which the system has no memory, and that alone', () => {
@@ -260,6 +282,51 @@ describe.skipIf(!built)('a Unix datagram socket', () => {
       expect(client.events.received).toHaveLength(calls);
     });
 
+    describe('when the system reports an error of the socket', () => {
+      let report: (events: number) => void;
+
+      beforeEach(() => {
+        const { open: openNative } = native();
+        const spy = vi.spyOn(native(), 'open').mockImplementation((at, local, onReady) => {
+          report = onReady;
+          return openNative(at, local, onReady);
+        });
+        onTestFinished(() => spy.mockRestore());
+      });
+
+      /** A client for which these wait in the kernel. */
+      async function unread(...texts: string[]): Promise<Client> {
+        const client = open();
+        const from = await greet(client);
+        const receive = vi.spyOn(native(), 'receive').mockReturnValue(EAGAIN);
+        for (const text of texts) peer.send(from, text);
+        await peer.hold();
+        receive.mockRestore();
+        return client;
+      }
+
+      test('what came before is delivered, then the error is told', async () => {
+        const { events } = await unread('a', 'b');
+        report(-111);
+        expect(events.texts).toEqual(['a', 'b']);
+        expect(events.errors).toMatchObject([
+          { code: 'ECONNREFUSED', syscall: 'poll', message: 'poll ECONNREFUSED' },
+        ]);
+      });
+
+      test('nothing is told of it to one who leaves at what came before', async () => {
+        const { socket, events } = await unread('a', 'b');
+        const record = events.onDatagram.bind(events);
+        events.onDatagram = (message) => {
+          record(message);
+          socket.close();
+        };
+        report(-111);
+        expect(events.texts).toEqual(['a']);
+        expect(events.errors).toEqual([]);
+      });
+    });
+
     test('an error of the system is told by its code and call', async () => {
       const client = open();
       const from = await greet(client);
@@ -286,6 +353,29 @@ describe.skipIf(!built)('a Unix datagram socket', () => {
       socket.close();
       expect(readdirSync(folder)).toEqual(['peer']);
       socket.close();
+    });
+
+    test.each(['an abstract name', 'a path'])(
+      'that nobody has any more once it is closed: %s',
+      async (what) => {
+        const client = open(what === 'a path' ? folder : undefined);
+        const from = await greet(client);
+        client.socket.close();
+        peer.send(from, 'still there?');
+        await peer.hold();
+        // ENOENT without the path; ECONNREFUSED without the name
+        expect(peer.errors).toEqual([what === 'a path' ? '2' : '111']);
+      },
+    );
+
+    test('of which nothing is left where it could be made, and not opened to the peer', () => {
+      const spy = vi.spyOn(native(), 'open').mockImplementation((_at, local) => {
+        writeFileSync(Buffer.from(local!), '');
+        return { call: 'bind', error: -13 };
+      });
+      onTestFinished(() => spy.mockRestore());
+      expect(() => open(folder)).toThrow(`${folder}: bind EACCES`);
+      expect(readdirSync(folder)).toEqual(['peer']);
     });
 
     test('that somebody else may have tidied up', () => {
