@@ -38,7 +38,7 @@ interface Settle {
 
 const reason = new Fault('client-vanished');
 
-const descriptors = () => readdirSync('/proc/self/fd').length;
+const descriptors = () => readdirSync('/dev/fd').length;
 
 /** Call this before anything is opened, and the result when all of it should be closed. */
 async function watchDescriptors(): Promise<() => Promise<void>> {
