@@ -1,14 +1,22 @@
 /** Clients and a peer of datagrams, with the daemon between them: one message is one datagram, whatever the kind. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { built, UdpPeer, UnixPeer } from './support/dgram-peer.ts';
+import { turns } from './support/datagram-events.ts';
+import { built, refusingUdp, UdpPeer, UnixPeer } from './support/dgram-peer.ts';
 import { serve, until } from './support/in-process.ts';
 import { FramingFolder } from './support/peer.ts';
-import { BINARY, clientClose, clientFrame, type RawClient, request, TEXT } from './support/raw-client.ts';
+import {
+  BINARY,
+  clientClose,
+  clientFrame,
+  PING,
+  PONG,
+  type RawClient,
+  request,
+  TEXT,
+} from './support/raw-client.ts';
 
 type Peer = UdpPeer | UnixPeer;
 
@@ -166,8 +174,8 @@ describe.each(KINDS)('a peer of %s', (_kind, bind) => {
     const served = await serve({ peer: peer.address });
     const client = await served.open();
     await greet(client, peer);
-    await peer.close();
-    if (peer instanceof UdpPeer) onTestFinished(() => {});
+    if (peer instanceof UdpPeer) await peer.refuse();
+    else await peer.close();
     client.send(clientFrame(BINARY, 'anybody there?'));
     await client.expectClosedByServer(1011);
     client.stream.end();
@@ -194,22 +202,83 @@ describe.each(KINDS)('a peer of %s', (_kind, bind) => {
     expect(served.lines.filter((line) => line.includes('datagrams are dropped'))).toHaveLength(1);
   });
 
+  test('loses to a slow client exactly what is counted as dropped: received and dropped are sent', async () => {
+    const peer = await bind();
+    const served = await serve({ peer: peer.address, framing: 'binary' });
+    const client = await served.open();
+    const from = await greet(client, peer);
+    client.stream.socket.pause();
+    const sink = served.socketTo(client);
+    let sent = 0;
+    /** So few at a time that the kernel has room for all of them, so that only the daemon drops any. */
+    const send = async (count: number) => {
+      for (let i = 0; i < count; i += 1) {
+        peer.send(from, Buffer.alloc(8_000, `${sent};`));
+        sent += 1;
+      }
+      // What the peer was told to do has been done, and the daemon has read it.
+      if (peer instanceof UnixPeer) await peer.goOn();
+      await turns(3);
+    };
+    const warned = () => served.lines.some((line) => line.includes('datagrams are dropped'));
+    while (!warned()) await send(8);
+    for (let i = 0; i < 5; i += 1) await send(8);
+    client.stream.socket.resume();
+    await until('the client to have taken what was kept', () => sink.writableLength === 0);
+    peer.send(from, 'the end');
+    sent += 1;
+    const numbers: number[] = [];
+    for (;;) {
+      const { payload } = await client.readFrame();
+      if (payload.toString() === 'the end') break;
+      numbers.push(Number.parseInt(payload.toString('latin1', 0, 8), 10));
+      expect(payload.equals(Buffer.alloc(8_000, `${numbers.at(-1)};`))).toBe(true);
+    }
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+    client.send(clientClose(1000));
+    await client.expectCloseEcho(1000);
+    client.stream.end();
+    expect(Number((await served.ended())['dropped'])).toBe(sent - 1 - numbers.length);
+  });
+
+  test('that sends and sends does not stand in for the client: Pings go on, and one unanswered is the end', async () => {
+    const peer = await bind();
+    const served = await serve({ peer: peer.address, keepalive: 500, framing: 'binary' });
+    const client = await served.open();
+    const from = await greet(client, peer);
+    const stream = setInterval(() => peer.send(from, 'news'), 50);
+    onTestFinished(() => clearInterval(stream));
+    /** Reads to the next Ping; news on the way. */
+    const ping = async () => {
+      for (;;) {
+        const { opcode, payload } = await client.readFrame();
+        if (opcode === PING) return payload;
+        expect(payload.toString()).toBe('news');
+      }
+    };
+    for (let i = 0; i < 2; i += 1) client.send(clientFrame(PONG, await ping()));
+    await ping();
+    expect(await served.ended()).toMatchObject({ why: 'client-silent' });
+  });
+
   test('gets what is queued when the daemon stops', async () => {
     const peer = await bind();
     const served = await serve({ peer: peer.address });
     const client = await served.open();
     await greet(client, peer);
-    if (peer instanceof UnixPeer) peer.hold();
+    if (peer instanceof UnixPeer) await peer.hold();
     for (let i = 0; i < 30; i += 1) client.send(clientFrame(BINARY, `last ${i}`));
     await client.expectOpen();
     const stopped = served.daemon.stop();
     expect((await client.readClose()).code).toBe(1001);
     client.send(clientClose(1001));
-    if (peer instanceof UnixPeer) peer.goOn();
+    if (peer instanceof UnixPeer) await peer.goOn();
     const came = await peer.takeMany(30);
     expect(came.map(({ bytes }) => bytes.toString())).toEqual(came.map((_, i) => `last ${i}`));
     client.stream.end();
     await stopped;
+    expect(await served.ended()).toMatchObject({ why: 'stopping' });
+    expect(await served.ended()).not.toHaveProperty('undelivered-up');
   });
 });
 
@@ -230,11 +299,9 @@ describe('UDP', () => {
   });
 
   test('to a port where nobody is ends with 1011 at the ICMP refusal', async () => {
-    const socket = createSocket('udp4').bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    const { port } = socket.address();
-    socket.close();
-    const served = await serve({ peer: `udp://127.0.0.1:${port}` });
+    const refusing = await refusingUdp();
+    onTestFinished(refusing.release);
+    const served = await serve({ peer: `udp://127.0.0.1:${refusing.port}` });
     const client = await served.open();
     client.send(clientFrame(BINARY, 'hello'));
     await client.expectClosedByServer(1011);
@@ -244,18 +311,64 @@ describe('UDP', () => {
 });
 
 describe.skipIf(!built)('Unix datagrams', () => {
+  test('which the peer never takes do not keep the daemon from stopping, and are counted', async () => {
+    const peer = await unix();
+    const served = await serve({ peer: peer.address, limits: { drainTimeout: 300 } });
+    const client = await served.open();
+    await greet(client, peer);
+    await peer.hold();
+    // More than a peer's queue holds, less than holds the client back: only then is all of it with the daemon.
+    const room = Number(readFileSync('/proc/sys/net/unix/max_dgram_qlen', 'latin1'));
+    const count = room + 100;
+    for (let i = 0; i < count; i += 1) client.send(clientFrame(BINARY, '12345'));
+    await client.expectOpen();
+    const stopped = served.daemon.stop();
+    expect((await client.readClose()).code).toBe(1001);
+    client.send(clientClose(1001));
+    await stopped;
+    const ended = await served.ended();
+    expect(ended['why']).toBe('stopping');
+    const undelivered = Number(ended['undelivered-up']);
+    expect(undelivered).toBeGreaterThan(0);
+    await peer.goOn();
+    await until('the rest', () => peer.all.length * 5 + undelivered >= 5 * (1 + count));
+    expect((peer.all.length - 1) * 5 + undelivered).toBe(5 * count);
+  });
+
+  test('reach a peer that was restarted from the next client on; for the others it has gone', async () => {
+    const old = await unix();
+    const served = await serve({ peer: old.address });
+    const before = await served.open();
+    await greet(before, old);
+    await old.close();
+    const restarted = await UnixPeer.listen(old.path);
+    onTestFinished(() => restarted.close());
+    const after = await served.open();
+    restarted.send(await greet(after, restarted), 'back');
+    await after.expectMessage(TEXT, 'back');
+    before.send(clientFrame(BINARY, 'still there?'));
+    await before.expectClosedByServer(1011);
+    before.stream.end();
+    expect(await served.ended(1)).toMatchObject({
+      why: 'peer-failed',
+      message: '"send ECONNREFUSED"',
+    });
+    await after.expectOpen();
+    expect(restarted.all).toHaveLength(1);
+  });
+
   test('have backpressure towards the peer: the client is held back, nothing is lost', async () => {
     const peer = await unix();
     const served = await serve({ peer: peer.address });
     const client = await served.open();
     await greet(client, peer);
-    peer.hold();
+    await peer.hold();
     const count = 3_000;
     const size = 8_000;
     client.send(...Array.from({ length: count }, (_, i) => clientFrame(BINARY, Buffer.alloc(size, `${i};`))));
     await until('the client to be held back', () => served.socketTo(client).isPaused());
     expect(served.socketTo(client).bytesRead).toBeLessThan(count * size);
-    peer.goOn();
+    await peer.goOn();
     const came = await peer.takeMany(count);
     expect(came.every(({ bytes }, i) => bytes.equals(Buffer.alloc(size, `${i};`)))).toBe(true);
   });

@@ -1,8 +1,8 @@
 /*
  * A Unix datagram server for the tests: bound to argv[1], it tells on standard output of each datagram and sends what
  * standard input says. Records both ways: a letter, the length of an address, the length of a payload, both 32 bits of
- * this machine's order, then both. Out: R(eady), D(atagram, from whom), E(rror, errno in decimal). In: S(end, to whom),
- * H(old: take nothing), G(o on).
+ * this machine's order, then both. Out: R(eady), D(atagram, from whom), E(rror, errno in decimal), H and G (done). In:
+ * S(end, to whom), H(old: take nothing), G(o on).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -65,8 +65,10 @@ int main(int argc, char **argv) {
       address.sun_family = AF_UNIX;
       take(address.sun_path, lengths[0]);
       take(payload, lengths[1]);
-      if (kind != 'S') held = kind == 'H';
-      else if (sendto(fd, payload, lengths[1], 0, (struct sockaddr *)&address, (socklen_t)(header + lengths[0])) < 0) {
+      if (kind != 'S') {
+        held = kind == 'H';
+        tell(kind, "", 0, "", 0);
+      } else if (sendto(fd, payload, lengths[1], 0, (struct sockaddr *)&address, (socklen_t)(header + lengths[0])) < 0) {
         char text[16];
         tell('E', "", 0, text, (uint32_t)snprintf(text, sizeof text, "%d", errno));
       }

@@ -10,6 +10,7 @@ import { type AddressInfo, isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { formatEndpoint } from '../../src/transports/address.ts';
 import { until } from './sockets.ts';
 
 export const NATIVE = fileURLToPath(new URL('../../dist/src/transports/unix-dgram.node', import.meta.url));
@@ -63,8 +64,12 @@ export class UdpPeer extends Inbox {
     return (this.#socket.address() as AddressInfo).port;
   }
 
+  get host(): string {
+    return this.#socket.address().address;
+  }
+
   get address(): string {
-    return `udp://127.0.0.1:${this.port}`;
+    return `udp://${formatEndpoint(this.host, this.port)}`;
   }
 
   send(to: string, bytes: Uint8Array | string): void {
@@ -72,10 +77,32 @@ export class UdpPeer extends Inbox {
     this.#socket.send(bytes, Number(port), address);
   }
 
+  /** Is gone, as far as anybody can tell, but keeps its port: see `refusingUdp`. */
+  async refuse(): Promise<void> {
+    await connectToItself(this.#socket);
+  }
+
   close(): void {
     if (this.#open) this.#socket.close();
     this.#open = false;
   }
+}
+
+/**
+ * A UDP port of 127.0.0.1 that answers with an ICMP refusal for as long as it is held: that of a connected socket, which
+ * takes from its peer alone, and which nobody else can be given.
+ */
+export async function refusingUdp(): Promise<{ port: number; release(): void }> {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  await connectToItself(socket);
+  return { port: socket.address().port, release: () => socket.close() };
+}
+
+async function connectToItself(socket: Socket): Promise<void> {
+  const { port, address } = socket.address();
+  socket.connect(port, address);
+  await once(socket, 'connect');
 }
 
 let program: string | undefined;
@@ -96,6 +123,9 @@ export class UnixPeer extends Inbox {
   readonly errors: string[] = [];
   readonly #child: ChildProcessWithoutNullStreams;
   #ready = false;
+  /** Of `hold` and `goOn`: how many were told, and how many are done. */
+  #told = 0;
+  #done = 0;
   #rest: Buffer = Buffer.alloc(0);
 
   private constructor(path: string) {
@@ -121,13 +151,13 @@ export class UnixPeer extends Inbox {
     this.#command('S', to, Buffer.from(bytes as Uint8Array));
   }
 
-  /** Takes nothing from now on, so that its queue fills up. */
-  hold(): void {
-    this.#command('H', '', Buffer.alloc(0));
+  /** Takes nothing from now on, so that its queue fills up. What it was told to send before has been sent. */
+  hold(): Promise<void> {
+    return this.#tell('H');
   }
 
-  goOn(): void {
-    this.#command('G', '', Buffer.alloc(0));
+  goOn(): Promise<void> {
+    return this.#tell('G');
   }
 
   async close(): Promise<void> {
@@ -135,6 +165,13 @@ export class UnixPeer extends Inbox {
     this.#child.kill('SIGKILL');
     await once(this.#child, 'exit');
     if (!this.path.startsWith('@')) rmSync(this.path, { force: true });
+  }
+
+  async #tell(kind: 'H' | 'G'): Promise<void> {
+    this.#command(kind, '', Buffer.alloc(0));
+    this.#told += 1;
+    const wanted = this.#told;
+    await until('the peer to do as it is told', () => this.#done >= wanted);
   }
 
   #command(kind: string, to: string, bytes: Buffer): void {
@@ -155,6 +192,7 @@ export class UnixPeer extends Inbox {
       const from = left.toString('latin1', 9, 9 + address);
       if (left[0] === 0x52) this.#ready = true;
       else if (left[0] === 0x44) this.all.push({ from, bytes: payload });
+      else if (left[0] === 0x48 || left[0] === 0x47) this.#done += 1;
       else this.errors.push(payload.toString());
       left = left.subarray(end);
     }

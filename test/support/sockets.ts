@@ -37,10 +37,19 @@ export class Listener {
     });
   }
 
-  static async on(host = '127.0.0.1', port = 0): Promise<Listener> {
+  static on(host = '127.0.0.1', port = 0): Promise<Listener> {
+    return Listener.#listen({ host, port });
+  }
+
+  /** At the path of a Unix socket. */
+  static at(path: string): Promise<Listener> {
+    return Listener.#listen({ path });
+  }
+
+  static async #listen(where: { host: string; port: number } | { path: string }): Promise<Listener> {
     const server = createServer({ allowHalfOpen: true });
     const listener = new Listener(server);
-    server.listen({ host, port });
+    server.listen(where);
     await once(server, 'listening');
     return listener;
   }
@@ -117,6 +126,46 @@ export async function silentListener(host: string, port = 0): Promise<SilentList
   }
   return {
     port: real,
+    release: () => {
+      child.kill('SIGCONT');
+    },
+    async [Symbol.asyncDispose]() {
+      for (const filler of fillers) filler.destroy();
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+const SILENT_PATH_PROGRAM = `
+  const server = require('node:net').createServer((socket) => socket.on('error', () => {}).write('late'));
+  server.listen({ path: process.argv[1], backlog: 1 }, () => {
+    require('node:fs').writeSync(1, 'listening');
+    process.kill(process.pid, 'SIGSTOP');
+  });
+`;
+
+/** A Unix socket whose backlog is full: Linux answers every further connect with EAGAIN, until it is released. */
+export async function fullPath(path: string): Promise<Omit<SilentListener, 'port'>> {
+  const child = spawn(process.execPath, ['-e', SILENT_PATH_PROGRAM, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  await once(child.stdout, 'data');
+  await until('the listener to stop', () => stateOf(child.pid!) === 'T');
+  const fillers: Socket[] = [];
+  for (let full = false; !full; ) {
+    const filler = connect(path);
+    full = await new Promise<boolean>((resolve, reject) => {
+      filler.once('connect', () => resolve(false));
+      filler.once('error', (error: NodeJS.ErrnoException) =>
+        error.code === 'EAGAIN' ? resolve(true) : reject(error),
+      );
+    });
+    filler.on('error', () => {});
+    fillers.push(filler);
+  }
+  return {
     release: () => {
       child.kill('SIGCONT');
     },

@@ -53,6 +53,10 @@ const microtasks = () => new Promise<void>((resolve) => setImmediate(resolve));
 describe('towards the peer', () => {
   beforeEach(() => transport.start(handler));
 
+  test('takes messages as large as the socket does, and has lost none yet', () => {
+    expect(transport).toMatchObject({ kind: 'message', maximum: 65_507, undelivered: 0, dropped: 0 });
+  });
+
   test('each message goes to the socket as it is, in order, the empty ones too', () => {
     for (const text of ['a', '', 'b']) transport.write(Buffer.from(text));
     expect(socket.unsent.map(String)).toEqual(['a', '', 'b']);
@@ -196,6 +200,34 @@ describe('from the peer', () => {
     transport.resume();
     expect(texts().at(-1)).toBe('room again');
     expect(transport.dropped).toBe(1);
+  });
+
+  test('what was delivered makes exactly as much room as it took', () => {
+    transport.start(handler);
+    for (let round = 1; round <= 3; round += 1) {
+      transport.pause();
+      for (let i = 0; i < 4; i += 1) socket.receive(Buffer.alloc(64 * KIB - 256));
+      expect(transport.dropped).toBe(round - 1);
+      socket.receive('');
+      expect(transport.dropped).toBe(round);
+      transport.resume();
+    }
+    expect(handler.messages).toHaveLength(12);
+  });
+
+  test('what waits at the end is dropped, and counted, even if the end itself has to wait', () => {
+    transport.start(handler);
+    transport.pause();
+    socket.receive('a', 'b');
+    write(1);
+    transport.end();
+    expect(transport.dropped).toBe(2);
+    transport.resume();
+    socket.receive('c');
+    socket.take();
+    expect(socket.closed).toBe(1);
+    expect(handler.messages).toEqual([]);
+    expect(transport.dropped).toBe(2);
   });
 
   test('empty messages have a bound, too: 1,024 wait', () => {

@@ -181,6 +181,17 @@ describe('a name with several addresses', () => {
     expect(second.accepted).toBe(0);
   });
 
+  test('asks no other later, either, once one has answered', async () => {
+    await using first = await Listener.on(ALIVE);
+    await using second = await Listener.on('127.0.0.8', first.port);
+    await expectReaches(await dialName([ALIVE, '127.0.0.8'], first.port), first);
+    // Set after the one of 250 ms that must be gone, and for longer: it would have come before this one.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await dialTo('127.0.0.8', first.port);
+    await second.accept();
+    expect(second.accepted).toBe(1);
+  });
+
   test.runIf(linux)('overtakes a first address that is silent after 250 ms, and drops it', async () => {
     await using silent = await silentListener(SILENT);
     await using listener = await Listener.on(ALIVE, silent.port);
@@ -191,6 +202,20 @@ describe('a name with several addresses', () => {
     await expectReaches(transport, listener);
     expect(connecting(SILENT, silent.port)).toBe(0);
   });
+
+  test.runIf(linux)(
+    'goes on at once when an address refuses, but the delay after the next one is whole',
+    async () => {
+      await using silent = await silentListener(SILENT);
+      await using _other = await silentListener('127.0.0.9', silent.port);
+      await using listener = await Listener.on(ALIVE, silent.port);
+      const began = performance.now();
+      const transport = await dialName([REFUSING[0], SILENT, '127.0.0.9', ALIVE], silent.port);
+      // Two silent ones of 250 ms each. The delay that the refusal cut short must not go on for one behind.
+      expect(performance.now() - began).toBeGreaterThan(490);
+      await expectReaches(transport, listener);
+    },
+  );
 
   test.runIf(linux)('does not give up a silent address: it wins if it alone answers later', async () => {
     await using silent = await silentListener(SILENT);

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseServices, registeredPort, servicePort } from '../../src/transports/services.ts';
 
 describe('a list of services', () => {
@@ -45,6 +45,61 @@ describe('a name', () => {
     expect(servicePort('rfb', 'tcp')).toBe(5900);
     expect(registeredPort('mqtt', 'tcp')).toBe(1883);
     expect(registeredPort('domain', 'udp')).toBe(53);
+  });
+
+  test('of these has the port that everybody uses, for TCP and UDP alike', () => {
+    const ports = {
+      ssh: 22,
+      telnet: 23,
+      smtp: 25,
+      domain: 53,
+      http: 80,
+      pop3: 110,
+      ntp: 123,
+      imap: 143,
+      ldap: 389,
+      https: 443,
+      mqtt: 1883,
+      mysql: 3306,
+      sip: 5060,
+      'xmpp-client': 5222,
+      postgresql: 5432,
+      amqp: 5672,
+      rfb: 5900,
+      redis: 6379,
+      ircd: 6667,
+      'secure-mqtt': 8883,
+    };
+    for (const [name, port] of Object.entries(ports)) {
+      expect([name, registeredPort(name, 'tcp')]).toEqual([name, port]);
+      expect([name, registeredPort(name, 'udp')]).toEqual([name, port]);
+    }
+  });
+
+  test('is looked up in the list of the system, which is read once, or not there at all', async () => {
+    onTestFinished(() => {
+      vi.doUnmock('node:fs');
+      vi.resetModules();
+    });
+    const readFileSync = vi.fn(() => 'http 8/tcp\n');
+    const afresh = () => {
+      vi.resetModules();
+      vi.doMock('node:fs', () => ({ readFileSync }));
+      return import('../../src/transports/services.ts');
+    };
+    const present = await afresh();
+    expect(readFileSync).not.toHaveBeenCalled();
+    expect(present.servicePort('http', 'tcp')).toBe(8);
+    expect(present.servicePort('http', 'udp')).toBe(80);
+    expect(present.servicePort('nobody', 'udp')).toBeUndefined();
+    expect(readFileSync.mock.calls).toEqual([['/etc/services', 'latin1']]);
+    readFileSync.mockImplementation(() => {
+      throw new Error('ENOENT');
+    });
+    const absent = await afresh();
+    expect(absent.servicePort('http', 'tcp')).toBe(80);
+    expect(absent.servicePort('nobody', 'tcp')).toBeUndefined();
+    expect(readFileSync).toHaveBeenCalledTimes(2);
   });
 
   test('means what it means for its protocol: 514 of TCP is not syslog', () => {
