@@ -4,8 +4,7 @@
  *
  * 0: a stop that was asked for. 1: it could not start, or a second signal ended it at once. 2: a wrong configuration.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { type CommandLine, parseArgv } from '../src/config/argv.ts';
 import { type Config, loadConfig } from '../src/config/config.ts';
@@ -13,7 +12,7 @@ import { formatEffective } from '../src/config/effective.ts';
 import { FILE_VARIABLE, parseEnvironment } from '../src/config/environment.ts';
 import { parseFile, readConfigFile } from '../src/config/file.ts';
 import { helpText } from '../src/config/help.ts';
-import { ConfigError, quote } from '../src/config/settings.ts';
+import { ConfigError } from '../src/config/settings.ts';
 import { Daemon } from '../src/daemon.ts';
 import { isInstance, messageOf, stackOf } from '../src/errors.ts';
 import { createLineWriter } from '../src/observability/line-writer.ts';
@@ -59,6 +58,8 @@ async function main(commandLine: CommandLine): Promise<void> {
   } else if (commandLine.action === 'version') {
     process.stdout.write(`websocksy ${version()}\n`);
   } else {
+    // A plugin may take its time to load. As the first process of a container it would not even get the signal.
+    if (commandLine.action === 'run') onStopSignal(() => process.exit(0));
     const config = await readConfig(commandLine);
     if (commandLine.action === 'check') check(config);
     else await run(config, commandLine.demo);
@@ -75,9 +76,7 @@ function readConfig({ file: named, settings, demo }: CommandLine): Promise<Confi
   return loadConfig(all, demo ? { host: 'echo://' } : {});
 }
 
-function check({ notices, effective, path }: Config): void {
-  if (path !== undefined && !path.startsWith('@') && !existsSync(dirname(path)))
-    notices.warn(`listen: there is no folder ${quote(dirname(path))} yet`);
+function check({ notices, effective }: Config): void {
   for (const message of notices.kept) process.stderr.write(`websocksy: warning: ${message}\n`);
   end(process.stdout, `# The configuration is good. This is what counts:\n${formatEffective(effective)}`, 0);
 }
@@ -108,13 +107,22 @@ function end(stream: NodeJS.WriteStream, text: string, status: number): void {
 
 function stopOnSignals(daemon: Daemon): void {
   let stopping = false;
-  const onSignal = () => {
-    if (stopping) process.exit(FAILED);
+  onStopSignal(() => {
+    if (stopping) {
+      daemon.cut();
+      process.exit(FAILED);
+    }
     stopping = true;
     stop(daemon, 0);
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  });
+}
+
+/** Says what a signal to stop does from now on. */
+function onStopSignal(action: () => void): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.removeAllListeners(signal);
+    process.on(signal, action);
+  }
 }
 
 /** What nobody caught, a plugin's stray promise most of all, leaves an unknown state behind: it ends the process, in order. */

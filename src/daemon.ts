@@ -44,6 +44,9 @@ export interface DaemonOptions {
 /** Node passes the connections that wait to be accepted to the kernel, which cuts the number at its own limit. */
 const BACKLOG = 4096;
 
+/** 1 s: the time that a backend has to close where draining has used up all of its own, in ms. */
+const LEAST_CLOSE = 1_000;
+
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
@@ -147,6 +150,7 @@ export class Daemon {
     this.#stopListening();
     this.#log.info?.('stopping', { connections: this.#bridges.size });
     if (drainWait > 0) await this.#empty(drainWait);
+    const deadline = performance.now() + drainTimeout;
     for (const bridge of [...this.#bridges]) bridge.stop();
     await this.#empty(drainTimeout);
     const cut = this.#bridges.size;
@@ -154,9 +158,15 @@ export class Daemon {
     for (const bridge of [...this.#bridges]) bridge.cut();
     await this.#empty(drainTimeout);
     clearInterval(this.#ticker);
-    await this.#closeBackend();
+    await this.#closeBackend(Math.max(deadline - performance.now(), LEAST_CLOSE));
     this.#log.info?.('stopped');
     return cut;
+  }
+
+  /** Ends everything at once, and takes away what lies in the file system. Nothing is waited for. */
+  cut(): void {
+    this.#stopListening();
+    for (const bridge of [...this.#bridges]) bridge.cut();
   }
 
   #stopListening(): void {
@@ -168,12 +178,12 @@ export class Daemon {
     this.#server.close();
   }
 
-  /** A backend that throws or hangs does not hold up the stop. */
-  async #closeBackend(): Promise<void> {
-    const { backend, limits } = this.#options;
+  /** A backend that throws or hangs does not hold up the stop: it gets what is left of the time to drain. */
+  async #closeBackend(time: number): Promise<void> {
+    const { backend } = this.#options;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('it took too long')), limits.drainTimeout);
+      timer = setTimeout(() => reject(new Error('it took too long')), time);
     });
     try {
       await Promise.race([backend.close?.(), timeout]);

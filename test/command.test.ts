@@ -4,8 +4,9 @@
  * Every refusal is one line on standard error that names the culprit.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -268,6 +269,29 @@ describe('a signal', () => {
       expect(await stopped).toBe(1);
     },
   );
+
+  test('a second one leaves no socket behind', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'websocksy-second-'));
+    const path = join(folder, 'w.sock');
+    await using command = new Command(['-l', `unix://${path}`, '-c', 'host=echo://', '--drain', '3600']);
+    await command.says(/listening on/);
+    const client = connect(path);
+    client.on('error', () => {});
+    await once(client, 'connect');
+    client.write('GET / HTTP/1.1\r\n');
+    const first = command.stop();
+    await command.says(/stopping/);
+    void command.stop('SIGINT');
+    expect(await first).toBe(1);
+    expect(readdirSync(folder)).toEqual([]);
+    rmSync(folder, { recursive: true });
+  });
+
+  test('stops a daemon whose plugin is still being loaded', async () => {
+    await using command = new Command(['-b', join(FIXTURES, 'never-ready.mjs')]);
+    await command.says(/creating/);
+    expect(await command.stop()).toBe(0);
+  });
 
   test('cuts a client that does not answer when the drain is over, with exit status 0', async () => {
     await using daemon = await startDaemon(['-c', 'host=echo://', '--drain', '0']);

@@ -168,7 +168,11 @@ describe('examples/plugins/http-service.mjs', () => {
   });
 
   test.each([
-    ['without its url', [], /http-service": expected the http|^websocksy: url: expected the http/],
+    [
+      'without its url',
+      [],
+      /^websocksy: -b: backend ".*http-service.mjs": its option "url" is not set: expected the http/,
+    ],
     ['with no URL', ['-c', 'url=localhost'], /--?\S+ url: expected the http:\/\/ or https:\/\/ URL/],
     ['with another URL', ['-c', 'url=ftp://x/'], /expected the http/],
     ['with a password in it', ['-c', 'url=http://me:pw@x/'], /expected the http/],

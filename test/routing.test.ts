@@ -149,6 +149,77 @@ describe('a route', () => {
   });
 });
 
+describe('an answer that cannot be looked at', () => {
+  /** A Proxy whose prototype cannot be asked for, and says so with itself. */
+  const evil: object = new Proxy(
+    {},
+    {
+      getPrototypeOf() {
+        throw evil;
+      },
+    },
+  );
+  const throwing = (member: string) => ({
+    get [member]() {
+      throw evil;
+    },
+  });
+
+  test.each(['peer', 'framing', 'framingConfig', 'subprotocol', 'origin', 'status'])(
+    'because its %s throws is a 500',
+    async (member) => {
+      const answer = Object.defineProperties(
+        { peer: 'echo://' },
+        Object.getOwnPropertyDescriptors(throwing(member)),
+      );
+      await expectInvalid(answer, /./);
+    },
+  );
+
+  test('is a 500 where the query throws it, too', async () => {
+    const fault = await failureOf(
+      plan(() => {
+        throw evil;
+      }),
+    );
+    expect(fault).toMatchObject({ code: 'backend-failed' });
+  });
+
+  test('is read once: what it says later does not count', async () => {
+    let reads = 0;
+    const headers = [['X-A', 'b']];
+    const answer = {
+      status: 403,
+      get headers() {
+        reads += 1;
+        return headers;
+      },
+    };
+    const rejection = await failureOf(planOf(answer));
+    headers[0]![1] = 'b\r\nInjected: 1';
+    expect(rejection).toMatchObject({ headers: [['X-A', 'b']] });
+    expect(reads).toBe(1);
+    let names = 0;
+    const route = {
+      get peer() {
+        names += 1;
+        return names === 1 ? 'echo://' : 7;
+      },
+    };
+    expect(await planOf(route)).toMatchObject({ address: { kind: 'echo' } });
+  });
+
+  test('cannot name a subprotocol that it has put among the offers itself', async () => {
+    const fault = await failureOf(
+      plan((asked: UpgradeRequest) => {
+        (asked.subprotocols as string[]).push('x\r\nInjected: 1');
+        return { peer: 'echo://', subprotocol: 'x\r\nInjected: 1' };
+      }),
+    );
+    expect(fault).toMatchObject({ code: 'backend-failed', status: 500 });
+  });
+});
+
 describe('nothing', () => {
   test('undefined, which a forgotten return makes, is a 500', async () => {
     await expectInvalid(undefined, /answered undefined; null says that nothing is served/);

@@ -255,6 +255,7 @@ describe('a framing', () => {
     ['answers a promise', /next answered an object \(\[object Promise\]\) for 3 bytes/],
     ['answers a rejected promise', /next answered an object \(\[object Promise\]\) for 3 bytes/],
     ['answers a list', /next answered an object \(1\) for 3 bytes/],
+    ['answers what has no prototype to ask for', /next answered an object \(something that cannot be shown/],
     ['answers what has no text', /next answered an object \(something that cannot be shown/],
     ['answers a symbol', /next answered a symbol \(Symbol\(x\)\) for 3 bytes/],
     ['changes its type to 7n', /type is a bigint \(7\)/],

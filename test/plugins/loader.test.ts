@@ -73,6 +73,7 @@ describe('a plugin named by a path', () => {
     ['./lines-framing.mjs', /is a plugin of kind "framing", not a backend/],
     ['./no-create.mjs', /it must have a function "create"/],
     ['./no-options.mjs', /it must have an object "options", which may be empty/],
+    ['./number-default.mjs', /its option "retries" has the default 5, which must be a string/],
     ['./throws.mjs', /could not be loaded: this plugin cannot be here/],
     ['./missing.mjs', /could not be loaded: there is no file .*\/missing\.mjs/],
   ])('%s is refused as a backend, by name and with what to do', async (name, message) => {

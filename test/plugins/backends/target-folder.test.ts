@@ -405,6 +405,24 @@ describe('a change in between', () => {
     expect(opened).toHaveLength(2);
   });
 
+  test('of a link that is switched over while nothing is there for a moment is looked at again', async () => {
+    await fs.mkdir(join(targets, '..v1'));
+    await fs.writeFile(join(targets, '..v1', 'vnc'), 'of the first');
+    await fs.mkdir(join(targets, '..v2'));
+    await fs.writeFile(join(targets, '..v2', 'vnc'), 'of the second');
+    await fs.symlink('..v1', join(targets, '..data'));
+    await fs.symlink(join('..data', 'vnc'), join(targets, 'vnc'));
+    let switched = false;
+    hooks.beforeOpen = async () => {
+      if (switched) return;
+      switched = true;
+      await fs.symlink('..v2', join(targets, '..next'));
+      await fs.rename(join(targets, '..next'), join(targets, '..data'));
+      await fs.rm(join(targets, '..v1'), { recursive: true });
+    };
+    expect(await read('vnc')).toBe('of the second');
+  });
+
   test('each time is given up', async () => {
     let times = 0;
     hooks.afterOpen = async () => {
