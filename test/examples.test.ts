@@ -27,6 +27,21 @@ test('examples/vnc.conf is a good configuration', async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });
 
+test('examples/vnc.conf sends a VNC server’s greeting as a binary message, though it is ASCII', async () => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('RFB 003.008\n');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  await using daemon = await startDaemon(['--config', 'examples/vnc.conf', '-c', `port=${port}`]);
+  const client = new WebSocket(`ws://127.0.0.1:${daemon.port}/`);
+  const [message, isBinary] = await once(client, 'message');
+  expect([String(message), isBinary]).toEqual(['RFB 003.008\n', true]);
+  client.terminate();
+  server.close();
+});
+
 test('examples/plugins/by-path.mjs gives each path its peer, with the subprotocol that the client offers first', async () => {
   await using daemon = await startDaemon(['-b', './examples/plugins/by-path.mjs']);
   const client = new WebSocket(`ws://127.0.0.1:${daemon.port}/echo?x=1`, ['v2', 'v1']);

@@ -161,7 +161,8 @@ function splitHost(text: string, rest: string, scheme: string): { host: string; 
     if (!behind.startsWith(':')) throw new Error(`${quote(text)}: after "]" comes ":" and a port`);
     return { host, port: behind.slice(1) };
   }
-  if (isIPv6(rest)) return { host: rest, port: undefined };
+  // A zone without brackets takes all that follows for its name, a port, too: with one, brackets are needed.
+  if (isIPv6(rest) && !/%.*:/.test(rest)) return { host: rest, port: undefined };
   const colon = rest.indexOf(':');
   const host = colon < 0 ? rest : rest.slice(0, colon);
   if (host === '') throw new Error(`${quote(text)}: no host; write ${scheme}://host:port`);

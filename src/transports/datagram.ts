@@ -39,7 +39,7 @@ export interface DatagramTimeouts {
 const OVERHEAD = 256;
 
 /** Bytes from the peer that may wait for a slow client: as much as a stream would have in both of its buffers. */
-const INBOX = 2 * HIGH_WATER;
+export const INBOX = 2 * HIGH_WATER;
 
 export class DatagramTransport implements Transport, DatagramEvents {
   readonly kind = 'message';

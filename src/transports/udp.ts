@@ -3,7 +3,7 @@ import type { Socket } from 'node:dgram';
 import { type DatagramEvents, type DatagramSocket, oversize } from './datagram.ts';
 
 /** RFC 768: a 16-bit length that counts the header of 8 bytes, and in IPv4 a total that counts 20 more. */
-const MAXIMUM = { 4: 65_507, 6: 65_527 } as const;
+export const MAXIMUM = { 4: 65_507, 6: 65_527 } as const;
 
 export class UdpSocket implements DatagramSocket {
   readonly maximum: number;
@@ -19,7 +19,11 @@ export class UdpSocket implements DatagramSocket {
 
   listen(events: DatagramEvents): void {
     this.#events = events;
-    this.#socket.on('message', (message) => events.onDatagram(message));
+    const { address, port } = this.#socket.remoteAddress();
+    this.#socket.on('message', (message, from) => {
+      // Between its bind and its connect, for an instant, anybody could reach it.
+      if (from.port === port && from.address === address) events.onDatagram(message);
+    });
     // An ICMP answer to what was sent before: mostly ECONNREFUSED, nobody listens there.
     this.#socket.on('error', (error) => events.onError(error));
   }

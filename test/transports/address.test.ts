@@ -313,6 +313,7 @@ describe('a refusal names the text and says what to do', () => {
     ['tcp://[::1]:80:90', /a port is a number/],
     ['tcp://[[::1]]:80', /brackets hold an IPv6 address/],
     ['tcp://::1]:80', /./],
+    ['udp://fe80::1%eth0:53', /a port is a number/],
   ])('%j', (text, message) => {
     const said = refusal(text);
     expect(said.startsWith(`${JSON.stringify(text)}: `)).toBe(true);
