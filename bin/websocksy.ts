@@ -42,6 +42,8 @@ const PATH_ERRORS: Readonly<Record<string, string>> = {
 // dead reads pile up. From 5 % of the young generation instead of 80 % it collects every few MiB; docs/decisions/008.
 setFlagsFromString('--minor-gc-task-trigger=5');
 
+let stopAction: (() => void) | undefined;
+
 // Whoever reads the output may go away; the bridge goes on.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
@@ -117,12 +119,11 @@ function stopOnSignals(daemon: Daemon): void {
   });
 }
 
-/** Says what a signal to stop does from now on. */
+/** Says what a signal to stop does from now on. A plugin may listen for it, too. */
 function onStopSignal(action: () => void): void {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.removeAllListeners(signal);
-    process.on(signal, action);
-  }
+  if (stopAction === undefined)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopAction?.());
+  stopAction = action;
 }
 
 /** What nobody caught, a plugin's stray promise most of all, leaves an unknown state behind: it ends the process, in order. */
