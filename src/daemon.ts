@@ -95,6 +95,7 @@ export class Daemon {
     return path !== undefined ? `unix://${path}` : formatEndpoint(this.#host, this.#port);
   }
 
+  /** As it was configured; `unix:///path` where it listens on a Unix socket, which has no port. */
   get host(): string {
     return this.#host;
   }
