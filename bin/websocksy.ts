@@ -61,7 +61,7 @@ async function main(commandLine: CommandLine): Promise<void> {
     process.stdout.write(`websocksy ${version()}\n`);
   } else {
     // A plugin may take its time to load. As the first process of a container it would not even get the signal.
-    if (commandLine.action === 'run') onStopSignal(() => process.exit(0));
+    if (commandLine.action === 'run') onStopSignal(() => setImmediate(() => process.exit(0)));
     const config = await readConfig(commandLine);
     if (commandLine.action === 'check') check(config);
     else await run(config, commandLine.demo);

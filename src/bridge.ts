@@ -241,8 +241,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       this.#plan = plan;
       if (plan.notice !== undefined) this.#log.warn?.(plan.notice, { id: this.#id });
       this.#log.debug?.('dialling', { id: this.#id, peer: formatAddress(plan.address) });
+      const segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
       const peer = await dial(plan.address, { ...limits, resolver, dgramDir }, controller.signal);
-      if (this.#connection.state === 'deciding') this.#open(peer, plan);
+      if (this.#connection.state === 'deciding') this.#open(peer, plan, segmenter);
       else peer.destroy();
     } catch (error) {
       this.#refuse(error);
@@ -251,11 +252,11 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     }
   }
 
-  #open(peer: Transport, plan: Plan): void {
+  #open(peer: Transport, plan: Plan, segmenter: Segmenter): void {
     const { limits } = this.#services;
     this.#peer = peer;
     this.#peerGone = false;
-    this.#segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
+    this.#segmenter = segmenter;
     this.#log.info?.('open', {
       id: this.#id,
       client: this.#clientName(),

@@ -6,7 +6,6 @@
  * Rejection.
  */
 import { FAULTS, Fault, type FaultCode, type FaultDetails, isInstance, messageOf } from './errors.ts';
-import { nearest } from './nearest.ts';
 import type { Backend, Framing, Refusal, Route, UpgradeRequest } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
 import { isFieldValue, isToken } from './rfc6455/http-syntax.ts';
@@ -45,8 +44,13 @@ export class Rejection extends Error {
 /** Header fields that say where an answer ends; a second one would make two answers of it. */
 const OURS = ['content-length', 'transfer-encoding', 'connection', 'date', 'content-type'];
 
-/** What a route may have. Others are passed over, unless they look like a slip. */
-const ROUTE_MEMBERS = ['peer', 'framing', 'framingConfig', 'subprotocol', 'origin'];
+/** By their names in lower case: another spelling of one that is not there is a slip. All else is passed over. */
+const ROUTE_MEMBERS: ReadonlyMap<string, keyof Route> = new Map(
+  (['peer', 'framing', 'framingConfig', 'subprotocol', 'origin'] as const).map((name) => [
+    name.toLowerCase(),
+    name,
+  ]),
+);
 
 export interface RoutingOptions {
   readonly backend: Backend;
@@ -134,7 +138,7 @@ function readRefusal(refusal: Refusal): Error {
   const { status, reason, headers = [] } = refusal;
   // RFC 9110 §15.4.5: a 304 has no body, and says that the client has what it asked for.
   if (!Number.isInteger(status) || status < 300 || status > 599 || status === 304)
-    return new Error(`status ${String(status)} is not 300 to 599, or 304`);
+    return new Error(`status ${String(status)} is none from 300 to 599 but for 304`);
   const text = reason ?? FAULTS['route-refused'].text;
   if (typeof text !== 'string') return new Error('the reason is not a string');
   if (!Array.isArray(headers)) return new Error('the headers are not a list of pairs');
@@ -155,14 +159,16 @@ function readRefusal(refusal: Refusal): Error {
 function readRoute(route: Route, request: UpgradeRequest, { framings, segmentBytes }: RoutingOptions): Plan {
   const { peer, framing: framingName = 'auto', framingConfig, subprotocol, origin } = route;
   for (const member of Object.keys(route)) {
-    const guess = ROUTE_MEMBERS.includes(member) ? undefined : nearest(member, ROUTE_MEMBERS);
-    if (guess !== undefined)
-      throw new Error(`the route has a member ${JSON.stringify(member)}; did you mean ${guess}?`);
+    const meant = ROUTE_MEMBERS.get(member.toLowerCase().replaceAll(/[-_]/g, ''));
+    if (meant !== undefined && meant !== member && route[meant] === undefined)
+      throw new Error(`the route has a member ${JSON.stringify(member)}; did you mean ${meant}?`);
   }
   if (typeof peer !== 'string') throw new Error('the backend answered a route without a peer');
   for (const [member, value] of Object.entries({ framing: framingName, framingConfig, origin })) {
     if (value !== undefined && typeof value !== 'string')
-      throw new Error(`the ${member} of the route is a ${typeof value}, not a string`);
+      throw new Error(
+        `the ${member} of the route must be a string, not ${value === null ? 'null' : typeof value}`,
+      );
   }
   if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
     throw new Error(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);

@@ -29,12 +29,15 @@ export class Segmenter {
   /** Messages that the framing called text and that were not. */
   #mistyped = 0;
 
-  /** @param maximum most bytes that may wait for the end of a message */
+  /**
+   * @param maximum most bytes that may wait for the end of a message
+   * @throws Fault `framing-failed` if the framing has no type
+   */
   constructor(framing: Framing, sink: SegmentSink, maximum: number) {
     this.#framing = framing;
     this.#sink = sink;
     this.#maximum = maximum;
-    this.#firstType = framing.type;
+    this.#firstType = this.#type();
   }
 
   /** Bytes that wait for the rest of their message. */

@@ -85,7 +85,6 @@ const RULES: readonly Rule[] = [
     from: 'src/routing.ts',
     to: [
       'src/errors.ts',
-      'src/nearest.ts',
       'src/plugins/',
       'src/rfc6455/http-syntax.ts',
       'src/transports/address.ts',

@@ -140,7 +140,9 @@ describe('a route', () => {
       { peer: 'echo://', framingconfig: 'x' },
       /"framingconfig"; did you mean framingConfig/,
     );
-    expect(await planOf({ peer: 'echo://', room: 7 })).toMatchObject({ address: { kind: 'echo' } });
+    await expectInvalid({ Peer: 'echo://' }, /"Peer"; did you mean peer/);
+    for (const extra of [{ room: 7 }, { user: 'alice' }, { tier: 'gold' }, { peers: [] }, { PEER: 'x' }])
+      expect(await planOf({ peer: 'echo://', ...extra })).toMatchObject({ address: { kind: 'echo' } });
   });
 
   test('without a peer is told so in words that its author understands', async () => {

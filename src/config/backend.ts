@@ -145,7 +145,9 @@ function blame(error: unknown, choice: Choice, settings: readonly Setting[]): Co
   if (option === undefined) return new ConfigError(place, `backend ${quote(name)}: ${message}`);
   const setting = settings.findLast((each) => each.name === option);
   if (setting !== undefined) return new ConfigError(setting.origin, message);
-  const early = discarded.findLast((each) => each.name === option);
+  const early = discarded.findLast(({ name: each, layer }) =>
+    layer === 'environment' ? isVariableOf(each, option) : each === option,
+  );
   const unset =
     early === undefined
       ? `its option ${quote(option)} is not set`

@@ -55,7 +55,7 @@ export async function loadConfig(
   const notices = new Notices();
   const { core, sources, backendSettings, discarded } = sort(settings);
   verify(core, sources);
-  warnOfDiscarded(discarded, sources.backend.at(-1), notices);
+  warnOfDiscarded(discarded, sources.backend, notices);
   const framings = new Framings();
   await framings.loadBuiltIn();
   const backends = await loadPlugins(sources.plugin, framings);
@@ -114,11 +114,18 @@ function sort(settings: readonly Setting[]): Sorted {
   return { core: core as unknown as CoreOptions, sources, backendSettings, discarded };
 }
 
-/** What stands before the backend's name is for the one before: on one command line, or in one file, mostly a slip. */
-function warnOfDiscarded(settings: readonly Setting[], backend: Setting | undefined, notices: Notices): void {
-  const early = settings.filter(({ layer }) => layer === backend?.layer).map(({ origin }) => origin);
-  if (backend === undefined || early.length === 0) return;
-  notices.warn(`${early.join(', ')}: put it behind ${backend.origin}; before that it does not count`);
+/** What stands before the first backend that a command line or a file names was hardly meant for another one. */
+function warnOfDiscarded(
+  discarded: readonly Setting[],
+  backends: readonly Setting[],
+  notices: Notices,
+): void {
+  for (const layer of new Set(backends.map((backend) => backend.layer))) {
+    const named = backends.filter((backend) => backend.layer === layer);
+    const early = discarded.filter((setting) => setting.layer === layer).map(({ origin }) => origin);
+    if (named.length === 1 && early.length > 0)
+      notices.warn(`${early.join(', ')}: put it behind ${named[0]!.origin}; before that it does not count`);
+  }
 }
 
 function namesPeer(settings: readonly Setting[]): boolean {
@@ -143,12 +150,13 @@ function hintFor(name: string): string {
   return guess === undefined ? `there are: ${names.join(', ')}` : `did you mean ${guess}?`;
 }
 
-function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, { value, origin }: Setting): void {
+function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, setting: Setting): void {
+  const { value, layer, origin } = setting;
   const spec: OptionSpec<CoreOptions[K]> = CORE_OPTIONS[name];
   try {
     core[name] = spec.parse(value);
   } catch (error) {
-    const comment = /\s[#;]/.test(value) ? '; a comment has a line of its own' : '';
+    const comment = layer === 'file' && /\s[#;]/.test(value) ? '; a comment has a line of its own' : '';
     throw new ConfigError(origin, messageOf(error) + comment);
   }
 }

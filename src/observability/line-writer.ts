@@ -11,14 +11,23 @@ const MOST_WAITING = 1024 * 1024;
 /** @returns what takes one line, line feed included */
 export function createLineWriter(stream: Writable): (line: string) => void {
   let lost = 0;
-  stream.on('drain', () => {
+  const tell = () => {
     if (lost === 0) return;
     const count = lost;
     lost = 0;
-    stream.write(`${new Date().toISOString()} warn  log lines lost, since nobody read them lines=${count}\n`);
-  });
+    stream.write(
+      `${new Date().toISOString()} warn  log lines lost, for they are read too slowly lines=${count}\n`,
+    );
+  };
+  // Where it comes to rest; a reader that is slow, and never done, is told in between.
+  stream.on('drain', tell);
   return (line) => {
-    if (stream.writableLength > MOST_WAITING) lost += 1;
-    else stream.write(line);
+    const most = lost === 0 ? MOST_WAITING : MOST_WAITING / 2;
+    if (stream.writableLength > most) {
+      lost += 1;
+    } else {
+      tell();
+      stream.write(line);
+    }
   };
 }

@@ -121,7 +121,7 @@ export interface Backend {
    * @returns a route, a refusal, or null: nothing is served under what was asked for (404)
    */
   query(request: UpgradeRequest, signal: AbortSignal): Promise<Route | Refusal | null>;
-  /** Called once, when the daemon stops. */
+  /** Called once, when the daemon stops. It has what is left of the time to drain, and at least 1 s. */
   close?(): Promise<void>;
 }
 

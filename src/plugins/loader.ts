@@ -90,7 +90,7 @@ function defaultExport(module: Export): unknown {
   return compiled ? found.default : found;
 }
 
-/** What was made of each default export, so that the same plugin stays the same. */
+/** What was made of each default export: the first reading counts, and the same plugin stays the same. */
 const PLUGINS = new WeakMap<object, Plugin>();
 
 /**
@@ -102,6 +102,10 @@ function readPlugin(plugin: unknown, wanted: Kind | 'plugin'): Plugin | string {
   if (typeof plugin !== 'object' || plugin === null) {
     return ': its default export must be an object with apiVersion, kind and name';
   }
+  const known = PLUGINS.get(plugin);
+  if (known !== undefined) {
+    return wanted === 'plugin' || wanted === known.kind ? known : wrongKind(known.kind, wanted);
+  }
   const { apiVersion, kind, name, create, configure, options } = plugin as Export;
   if (apiVersion !== API_VERSION) {
     return `: apiVersion is ${show(apiVersion)}, but this daemon speaks version ${API_VERSION}`;
@@ -109,27 +113,35 @@ function readPlugin(plugin: unknown, wanted: Kind | 'plugin'): Plugin | string {
   if (kind !== 'backend' && kind !== 'framing') {
     return `: its kind must be "backend" or "framing", not ${show(kind)}`;
   }
-  if (wanted !== 'plugin' && wanted !== kind) return ` is a plugin of kind "${kind}", not a ${wanted}`;
+  if (wanted !== 'plugin' && wanted !== kind) return wrongKind(kind, wanted);
   if (typeof name !== 'string' || name === '') return ': it has no name';
-  const known = PLUGINS.get(plugin);
-  if (known !== undefined) return known;
   let read: Plugin;
   if (kind === 'framing') {
     if (typeof configure !== 'function') return ': it must have a function "configure"';
-    read = { apiVersion, kind, name, configure: (...given) => configure.apply(plugin, given) };
+    read = { apiVersion, kind, name, configure: (...given) => Reflect.apply(configure, plugin, given) };
   } else {
     if (typeof create !== 'function') return ': it must have a function "create"';
     if (!isRecord(options)) return ': it must have an object "options", which may be empty';
     const copies = readOptions(options);
     if (typeof copies === 'string') return copies;
-    read = { apiVersion, kind, name, options: copies, create: (...given) => create.apply(plugin, given) };
+    read = {
+      apiVersion,
+      kind,
+      name,
+      options: copies,
+      create: (...given) => Reflect.apply(create, plugin, given),
+    };
   }
   PLUGINS.set(plugin, read);
   return read;
 }
 
+function wrongKind(kind: Kind, wanted: Kind): string {
+  return ` is a plugin of kind "${kind}", not a ${wanted}`;
+}
+
 function readOptions(options: Export): Readonly<Record<string, BackendOption>> | string {
-  const copies: Record<string, BackendOption> = {};
+  const copies: [string, BackendOption][] = [];
   for (const name of Object.keys(options)) {
     const option = options[name];
     const what = `: its option ${quote(name)}`;
@@ -140,9 +152,9 @@ function readOptions(options: Export): Readonly<Record<string, BackendOption>> |
       return `${what} has the default ${show(standard)}, which must be a string`;
     if (repeatable !== undefined && typeof repeatable !== 'boolean')
       return `${what} has ${show(repeatable)} for "repeatable", which must be true or false`;
-    copies[name] = { description, default: standard, repeatable };
+    copies.push([name, { description, default: standard, repeatable }]);
   }
-  return copies;
+  return Object.fromEntries(copies);
 }
 
 function isRecord(value: unknown): value is Export {

@@ -157,17 +157,26 @@ function splitHost(text: string, rest: string, scheme: string): { host: string; 
     const behind = rest.slice(close + 1);
     if (close < 0 || !isIPv6(host))
       throw new Error(`${quote(text)}: brackets hold an IPv6 address, as in ${scheme}://[::1]:80`);
+    refuseZoneWithPort(host, text, scheme);
     if (behind === '') return { host, port: undefined };
     if (!behind.startsWith(':')) throw new Error(`${quote(text)}: after "]" comes ":" and a port`);
     return { host, port: behind.slice(1) };
   }
-  // A zone without brackets takes all that follows for its name, a port, too: with one, brackets are needed.
-  if (isIPv6(rest) && !/%.*:/.test(rest)) return { host: rest, port: undefined };
+  if (isIPv6(rest)) {
+    refuseZoneWithPort(rest, text, scheme);
+    return { host: rest, port: undefined };
+  }
   const colon = rest.indexOf(':');
   const host = colon < 0 ? rest : rest.slice(0, colon);
   if (host === '') throw new Error(`${quote(text)}: no host; write ${scheme}://host:port`);
   if (!isHostName(host)) throw new Error(`${quote(text)}: ${quote(host)} is not a host name`);
   return { host, port: colon < 0 ? undefined : rest.slice(colon + 1) };
+}
+
+/** To Node the zone is all that follows the `%`, a port, too. */
+function refuseZoneWithPort(host: string, text: string, scheme: string): void {
+  if (/%.*:/.test(host))
+    throw new Error(`${quote(text)}: with a zone and a port it is written ${scheme}://[fe80::1%eth0]:80`);
 }
 
 /** Lenient where resolvers are (underscores, a final dot), but nothing that belongs to another part of an address. */

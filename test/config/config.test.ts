@@ -278,6 +278,25 @@ describe("the backend's options", () => {
     );
   });
 
+  test('that the environment sets before the backend are told of by their own names', async () => {
+    const variable: Setting = {
+      ...option('COLOR', 'red', 'WEBSOCKSY_BACKEND_OPTION_COLOR'),
+      layer: 'environment',
+    };
+    expect(await refusal([variable, core('backend', './options-throw.mjs', '-b')])).toMatch(
+      /its option "color" stands before it and does not count \(WEBSOCKSY_BACKEND_OPTION_COLOR\)/,
+    );
+  });
+
+  test('that stand before the first backend of their layer are warned of, and before a second one are not', async () => {
+    const early = [option('host', 'tcp://a:1', '-c host'), core('backend', './path-backend.mjs', '-b')];
+    expect((await loadConfig(early)).notices.kept).toEqual([
+      '-c host: put it behind -b; before that it does not count',
+    ]);
+    const first = core('backend', 'default', '-b');
+    expect((await loadConfig([first, ...early])).notices.kept).toEqual([]);
+  });
+
   test('a backend that cannot be asked is refused', async () => {
     expect(await refusal([core('backend', './no-query.mjs')])).toMatch(
       /^backend: backend ".*": .*without a function "query"/,

@@ -239,6 +239,17 @@ describe('a framing', () => {
     await other.expectMessage(BINARY, '.');
   });
 
+  test('whose type throws only when it is read again is a 500, too, and leaves no connection behind', async () => {
+    const served = await serveFraming();
+    const client = await served.connect();
+    client.send(asking('factory makes a type that throws later'));
+    await client.expectRefused(500);
+    client.stream.end();
+    const line = await served.logged(/ refused id=1 /);
+    expect(line).toMatch(/why=framing-failed message="type threw: not twice"/);
+    expect(served.daemon.connections).toBe(0);
+  });
+
   test.each([
     ['throws', /message="cannot be framed"/],
     ['throws nothing', /message=undefined/],

@@ -313,7 +313,8 @@ describe('a refusal names the text and says what to do', () => {
     ['tcp://[::1]:80:90', /a port is a number/],
     ['tcp://[[::1]]:80', /brackets hold an IPv6 address/],
     ['tcp://::1]:80', /./],
-    ['udp://fe80::1%eth0:53', /a port is a number/],
+    ['udp://fe80::1%eth0:53', /is written udp:\/\/\[fe80::1%eth0\]:80/],
+    ['udp://[fe80::1%eth0:53]', /is written udp:\/\/\[fe80::1%eth0\]:80/],
   ])('%j', (text, message) => {
     const said = refusal(text);
     expect(said.startsWith(`${JSON.stringify(text)}: `)).toBe(true);

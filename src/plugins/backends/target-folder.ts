@@ -12,6 +12,7 @@ import { Buffer, isUtf8 } from 'node:buffer';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface TargetFile {
   /** For messages, as the folder's path and the name give it. */
@@ -19,6 +20,23 @@ export interface TargetFile {
   readonly text: string;
   /** Another one when the file has been changed. */
   readonly version: string;
+}
+
+/** What a look at a file came to. Undefined: it is not there. */
+type Attempt = TargetFile | undefined | 'replaced' | Doubt;
+
+/** What may look otherwise in a moment, when a link has been switched over; if it stays, this is what it comes to. */
+class Doubt {
+  readonly #error: string | undefined;
+
+  /** @param error left out: there is no such file */
+  constructor(error?: string) {
+    this.#error = error;
+  }
+
+  settle(): undefined {
+    if (this.#error !== undefined) throw new Error(this.#error);
+  }
 }
 
 /** 1 MiB: some ten thousand lines. Whatever is longer is no target file. */
@@ -29,6 +47,12 @@ const READ_BYTES = 16 * 1024;
 
 /** A file that is replaced with each of ten reads is no longer being edited. */
 const ATTEMPTS = 10;
+
+/** What looks the same at three looks is so. */
+const LOOKS = 3;
+
+/** Between these looks, in ms: a link is switched over within one. */
+const PAUSE = 2;
 
 /** O_NONBLOCK: a FIFO without a writer would hold one of the few threads that all files of the process share. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
@@ -62,24 +86,29 @@ export class TargetFolder {
    */
   async read(name: string, signal: AbortSignal): Promise<TargetFile | undefined> {
     const path = join(this.#path, name);
-    let found: TargetFile | undefined | 'replaced' | 'absent';
+    let doubts = 0;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      found = await this.#attempt(path, signal);
-      if (found !== 'replaced' && found !== 'absent') return found;
+      const found = await this.#attempt(path, signal);
+      if (found === 'replaced') continue;
+      if (!(found instanceof Doubt)) return found;
+      doubts += 1;
+      if (doubts === LOOKS) return found.settle();
+      await sleep(PAUSE);
     }
-    if (found === 'absent') return undefined;
     throw new Error(`${path} is replaced faster than it can be read`);
   }
 
-  async #attempt(path: string, signal: AbortSignal): Promise<TargetFile | undefined | 'replaced' | 'absent'> {
+  async #attempt(path: string, signal: AbortSignal): Promise<Attempt> {
     signal.throwIfAborted();
     // Each time anew: the folder itself may be a link that is switched over.
-    const root = await realpath(this.#path);
+    const root = await unlessAbsent(realpath(this.#path));
+    if (root === undefined) return new Doubt(`there is no folder ${this.#path} any more`);
     const real = await unlessAbsent(realpath(path));
     signal.throwIfAborted();
+    if ((await unlessAbsent(realpath(this.#path))) !== root) return 'replaced';
     // A link that is switched over just now leads nowhere for a moment, or one that dangles for good.
-    if (real === undefined) return (await this.#leadsThroughLink(path)) ? 'absent' : undefined;
-    if (!isInside(real, root)) throw new Error(`${path} leads to ${real}, which is outside of ${root}`);
+    if (real === undefined) return (await this.#leadsThroughLink(path)) ? new Doubt() : undefined;
+    if (!isInside(real, root)) return new Doubt(`${path} leads to ${real}, which is outside of ${root}`);
     const handle = await unlessReplaced(open(real, FLAGS));
     if (handle === undefined) return 'replaced';
     try {

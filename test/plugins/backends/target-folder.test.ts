@@ -127,7 +127,7 @@ describe('the folder', () => {
 
   test('that is gone is an error, not an absent file', async () => {
     await fs.rename(targets, `${targets}-moved`);
-    await expect(read('alice')).rejects.toThrow(/ENOENT/);
+    await expect(read('alice')).rejects.toThrow(/there is no folder .* any more/);
     await fs.rename(`${targets}-moved`, targets);
     expect(await read('alice')).toBe('of alice');
   });
@@ -421,6 +421,24 @@ describe('a change in between', () => {
       await fs.rm(join(targets, '..v1'), { recursive: true });
     };
     expect(await read('vnc')).toBe('of the second');
+  });
+
+  test('of the folder itself, a link that is switched over between two looks, is tried again', async () => {
+    for (const version of ['v1', 'v2']) {
+      await fs.mkdir(join(targets, version));
+      await fs.writeFile(join(targets, version, 'vnc'), `of ${version}`);
+    }
+    await fs.symlink('v1', join(targets, 'current'));
+    const current = await TargetFolder.open(join(targets, 'current'));
+    let looks = 0;
+    hooks.afterRealpath = async () => {
+      looks += 1;
+      if (looks !== 1) return;
+      await fs.symlink('v2', join(targets, 'next'));
+      await fs.rename(join(targets, 'next'), join(targets, 'current'));
+    };
+    expect((await current.read('vnc', new AbortController().signal))?.text).toBe('of v2');
+    expect(looks).toBeGreaterThan(3);
   });
 
   test('each time is given up', async () => {
