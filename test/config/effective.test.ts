@@ -1,7 +1,9 @@
 /** Which layer an option has its value from, and what `--check` prints of that: a configuration file that means the same. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { parseArgv } from '../../src/config/argv.ts';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { type Effective, formatEffective } from '../../src/config/effective.ts';
@@ -14,6 +16,12 @@ import { SEED, SEEDED } from '../support/cuts.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
 const FILE = `${FIXTURES}w.conf`;
+/** One that anybody who runs the tests may write to. */
+const FOLDER = mkdtempSync(join(tmpdir(), 'websocksy-effective-'));
+
+afterAll(() => {
+  rmSync(FOLDER, { recursive: true });
+});
 
 interface Layers {
   readonly file?: string;
@@ -41,7 +49,7 @@ const VALUES: { readonly [K in keyof CoreOptions]: readonly [string, string, str
   ping: ['1', '2', '3'],
   backend: [`${FIXTURES}path-backend.mjs`, 'default', `${FIXTURES}path-backend.mjs`],
   plugin: [`${FIXTURES}lines-framing.mjs`, `${FIXTURES}path-backend.mjs`, `${FIXTURES}options-throw.mjs`],
-  'dgram-dir': [tmpdir(), FIXTURES, '/'],
+  'dgram-dir': [tmpdir(), FIXTURES, FOLDER],
   'socket-mode': ['600', '0666', '0660'],
   'log-level': ['warn', 'debug', 'error'],
   'drain-wait': ['1', '2', '3'],
