@@ -23,7 +23,8 @@
 import type { Socket } from 'node:net';
 import { ClientSide, PeerSide } from './bridge-sides.ts';
 import { ClientClock } from './client-clock.ts';
-import { asFault, Fault, type FaultCode, isInstance, stackOf } from './errors.ts';
+import { ConnectionLog } from './connection-log.ts';
+import { asFault, Fault, isInstance } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import { Connection, type ConnectionHandler, type Ending } from './rfc6455/connection.ts';
@@ -31,7 +32,6 @@ import type { OpeningRequest } from './rfc6455/handshake.ts';
 import { BINARY, type DataOpcode, TEXT } from './rfc6455/opcodes.ts';
 import { type Plan, planRoute, Rejection, type RoutingOptions } from './routing.ts';
 import { Segmenter, type SegmentSink } from './segmenter.ts';
-import { formatAddress, formatEndpoint } from './transports/address.ts';
 import { dial } from './transports/dial.ts';
 import type { Resolver } from './transports/resolve.ts';
 import { StreamTransport } from './transports/stream.ts';
@@ -60,7 +60,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   readonly #log: Logger;
   readonly #remoteAddress: string;
   readonly #remotePort: number;
-  readonly #began = performance.now();
+  readonly #story: ConnectionLog;
 
   readonly #client: StreamTransport;
   readonly #clientClock: ClientClock;
@@ -76,7 +76,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #peerFull = false;
   #clientGone = false;
   #peerGone = true;
-  #dropping = false;
 
   #up = 0;
   #down = 0;
@@ -90,6 +89,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#log = services.log;
     this.#remoteAddress = socket.remoteAddress ?? services.clientName;
     this.#remotePort = socket.remotePort ?? 0;
+    this.#story = new ConnectionLog(id, services.log, this.#remoteAddress, this.#remotePort);
     this.#connection = new Connection(this, services.limits);
     this.#client = new StreamTransport(socket, services.limits);
     this.#clientClock = new ClientClock(services.keepalive, services.limits);
@@ -111,7 +111,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   tick(now: number): void {
     this.#client.tick(now);
     this.#peer?.tick(now);
-    this.#warnOfDrops();
+    if (this.#peer !== undefined) this.#story.drops(this.#peer);
     const verdict = this.#clientClock.tick(now, this.#connection.state, this.#client, this.#peerFull);
     if (verdict === 'ping') {
       this.#connection.ping();
@@ -194,7 +194,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   // -------------------------------------------------------------------------------------------- from the peer
 
   peerBytes(bytes: Uint8Array): void {
-    if (this.#down === 0) this.#hintAtFraming(bytes);
+    if (this.#down === 0) this.#story.greeting(this.#plan!.framingName, bytes);
     this.#cut(bytes.length, (segmenter) => segmenter.push(bytes));
   }
 
@@ -239,8 +239,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
         controller,
       );
       this.#plan = plan;
-      if (plan.notice !== undefined) this.#log.warn?.(plan.notice, { id: this.#id });
-      this.#log.debug?.('dialling', { id: this.#id, peer: formatAddress(plan.address) });
+      this.#story.dialling(plan);
       const segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
       const peer = await dial(plan.address, { ...limits, resolver, dgramDir }, controller.signal);
       if (this.#connection.state === 'deciding') this.#open(peer, plan, segmenter);
@@ -257,14 +256,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#peer = peer;
     this.#peerGone = false;
     this.#segmenter = segmenter;
-    this.#log.info?.('open', {
-      id: this.#id,
-      client: this.#clientName(),
-      target: this.#target,
-      peer: formatAddress(plan.address),
-      framing: plan.framingName,
-      subprotocol: plan.subprotocol,
-    });
+    this.#story.opened(this.#target, plan);
     peer.start(new PeerSide(this));
     this.#clientClock.heard();
     this.#connection.accept({
@@ -322,29 +314,15 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   #finish(): void {
     if (!this.#clientGone || !this.#peerGone) return;
-    const why = this.#why ?? new Fault('internal');
-    const fields = {
-      id: this.#id,
-      client: this.#clientName(),
+    this.#story.ended({
       target: this.#target,
-      peer: this.#plan === undefined ? undefined : formatAddress(this.#plan.address),
-      ...(this.#segmenter === undefined
-        ? { status: this.#status }
-        : {
-            framing: this.#plan?.framingName,
-            up: this.#up,
-            down: this.#down,
-            mistyped: this.#segmenter.mistyped || undefined,
-          }),
-      dropped: this.#peer?.dropped || undefined,
-      'undelivered-up': this.#peer?.undelivered || undefined,
-      'undelivered-down': this.#client.undelivered || undefined,
-      ms: Math.round(performance.now() - this.#began),
-      why: why.code,
-      ...why.details,
-    };
-    const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
-    log?.(this.#segmenter === undefined ? 'refused' : 'closed', fields);
+      plan: this.#plan,
+      status: this.#status,
+      carried: this.#segmenter && { up: this.#up, down: this.#down, mistyped: this.#segmenter.mistyped },
+      client: this.#client,
+      peer: this.#peer,
+      why: this.#why,
+    });
     this.#services.onFinished(this);
   }
 
@@ -352,45 +330,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #noteFault(fault: Fault): void {
     this.#why ??= fault;
     if (this.#segmenter === undefined) this.#status ??= fault.status;
-    const stack = fault.cause === undefined ? fault.stack : stackOf(fault.cause);
-    if (fault.code === 'internal') this.#log.error('internal', { id: this.#id, stack });
-    else if (PLUGIN_FAULTS.includes(fault.code)) this.#log.debug?.(fault.code, { id: this.#id, stack });
-  }
-
-  /** noVNC waits for ever if the server's greeting, which is ASCII, comes as text: it has cost people hours. */
-  #hintAtFraming(bytes: Uint8Array): void {
-    if (this.#plan!.framingName !== 'auto' || !startsWith(bytes, 'RFB ')) return;
-    this.#log.warn?.('the peer speaks VNC, whose clients need binary messages: set framing = binary', {
-      id: this.#id,
-    });
-  }
-
-  /** Said once, when it begins; how many it were stands in the line that tells of the connection's end. */
-  #warnOfDrops(): void {
-    if (this.#dropping || !this.#peer?.dropped) return;
-    this.#dropping = true;
-    this.#log.warn?.('the client is slower than its peer: datagrams are dropped', { id: this.#id });
-  }
-
-  #clientName(): string {
-    // One behind a Unix socket has no port, either.
-    return this.#remotePort === 0
-      ? this.#remoteAddress
-      : formatEndpoint(this.#remoteAddress, this.#remotePort);
+    this.#story.fault(fault);
   }
 }
-
-/** What a plugin, or a line of a target file, has done wrong: whoever runs the daemon will want to know. */
-const PLUGIN_FAULTS: readonly FaultCode[] = [
-  'route-invalid',
-  'backend-failed',
-  'backend-timeout',
-  'framing-failed',
-];
 
 /** Room for the headers of a few messages in one write; more of them make it grow. */
 const FRAME_HEADERS = 16;
-
-function startsWith(bytes: Uint8Array, text: string): boolean {
-  return bytes.length >= text.length && Buffer.from(text).every((byte, i) => bytes[i] === byte);
-}

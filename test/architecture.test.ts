@@ -92,10 +92,16 @@ const RULES: readonly Rule[] = [
     ],
   },
   {
+    from: 'src/connection-log.ts',
+    to: ['src/errors.ts', 'src/transports/address.ts'],
+    types: ['src/observability/', 'src/routing.ts', 'src/transports/transport.ts'],
+  },
+  {
     from: 'src/bridge.ts',
     to: [
       'src/bridge-sides.ts',
       'src/client-clock.ts',
+      'src/connection-log.ts',
       'src/errors.ts',
       'src/limits.ts',
       'src/observability/',

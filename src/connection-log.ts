@@ -1,0 +1,113 @@
+/**
+ * What the log is told of one connection: that it is open, what is odd about it, and in one line how it ended.
+ *
+ * The fields of the last line are for scripts, too: docs/errors.md says what `why` means.
+ */
+import { Fault, type FaultCode, stackOf } from './errors.ts';
+import type { Logger } from './observability/logger.ts';
+import type { Plan } from './routing.ts';
+import { formatAddress, formatEndpoint } from './transports/address.ts';
+import type { Transport } from './transports/transport.ts';
+
+/** How a connection ended, and what it carried if it was ever open. */
+export interface Summary {
+  readonly target: string | undefined;
+  readonly plan: Plan | undefined;
+  /** The HTTP status that it was refused with. */
+  readonly status: number | undefined;
+  /** Undefined: it was never open. */
+  readonly carried: { readonly up: number; readonly down: number; readonly mistyped: number } | undefined;
+  readonly client: Transport;
+  readonly peer: Transport | undefined;
+  readonly why: Fault | undefined;
+}
+
+/** What a plugin, or a line of a target file, has done wrong: whoever runs the daemon will want to know. */
+const PLUGIN_FAULTS: readonly FaultCode[] = [
+  'route-invalid',
+  'backend-failed',
+  'backend-timeout',
+  'framing-failed',
+];
+
+export class ConnectionLog {
+  readonly #id: number;
+  readonly #log: Logger;
+  readonly #client: string;
+  readonly #began = performance.now();
+  #dropping = false;
+
+  /** @param remotePort 0: there is none, as behind a Unix socket */
+  constructor(id: number, log: Logger, remoteAddress: string, remotePort: number) {
+    this.#id = id;
+    this.#log = log;
+    this.#client = remotePort === 0 ? remoteAddress : formatEndpoint(remoteAddress, remotePort);
+  }
+
+  dialling({ address, notice }: Plan): void {
+    if (notice !== undefined) this.#log.warn?.(notice, { id: this.#id });
+    this.#log.debug?.('dialling', { id: this.#id, peer: formatAddress(address) });
+  }
+
+  opened(target: string | undefined, { address, framingName, subprotocol }: Plan): void {
+    this.#log.info?.('open', {
+      id: this.#id,
+      client: this.#client,
+      target,
+      peer: formatAddress(address),
+      framing: framingName,
+      subprotocol,
+    });
+  }
+
+  /** The stack of what nobody foresaw, and at level debug that of a plugin's failure. */
+  fault(fault: Fault): void {
+    const { code, cause } = fault;
+    const stack = () => stackOf(cause === undefined ? fault : cause);
+    if (code === 'internal') this.#log.error('internal', { id: this.#id, stack: stack() });
+    else if (PLUGIN_FAULTS.includes(code)) this.#log.debug?.(code, { id: this.#id, stack: stack() });
+  }
+
+  /** noVNC waits for ever if the server's greeting, which is ASCII, comes as text: it has cost people hours. */
+  greeting(framingName: string, bytes: Uint8Array): void {
+    if (framingName !== 'auto' || !startsWith(bytes, 'RFB ')) return;
+    this.#log.warn?.('the peer speaks VNC, whose clients need binary messages: set framing = binary', {
+      id: this.#id,
+    });
+  }
+
+  /** Said once, when it begins; how many it were stands in the line that tells of the connection's end. */
+  drops(peer: Transport): void {
+    if (this.#dropping || peer.dropped === 0) return;
+    this.#dropping = true;
+    this.#log.warn?.('the client is slower than its peer: datagrams are dropped', { id: this.#id });
+  }
+
+  ended({ target, plan, status, carried, client, peer, why = new Fault('internal') }: Summary): void {
+    const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
+    log?.(carried === undefined ? 'refused' : 'closed', {
+      id: this.#id,
+      client: this.#client,
+      target,
+      peer: plan === undefined ? undefined : formatAddress(plan.address),
+      ...(carried === undefined
+        ? { status }
+        : {
+            framing: plan?.framingName,
+            up: carried.up,
+            down: carried.down,
+            mistyped: carried.mistyped || undefined,
+          }),
+      dropped: peer?.dropped || undefined,
+      'undelivered-up': peer?.undelivered || undefined,
+      'undelivered-down': client.undelivered || undefined,
+      ms: Math.round(performance.now() - this.#began),
+      why: why.code,
+      ...why.details,
+    });
+  }
+}
+
+function startsWith(bytes: Uint8Array, text: string): boolean {
+  return bytes.length >= text.length && Buffer.from(text).every((byte, i) => bytes[i] === byte);
+}
