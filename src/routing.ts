@@ -44,13 +44,14 @@ export class Rejection extends Error {
 /** Header fields that say where an answer ends; a second one would make two answers of it. */
 const OURS = ['content-length', 'transfer-encoding', 'connection', 'date', 'content-type'];
 
-/** By their names in lower case: another spelling of one that is not there is a slip. All else is passed over. */
-const ROUTE_MEMBERS: ReadonlyMap<string, keyof Route> = new Map(
-  (['peer', 'framing', 'framingConfig', 'subprotocol', 'origin'] as const).map((name) => [
-    name.toLowerCase(),
-    name,
-  ]),
-);
+/** What a route may have. */
+const ROUTE_MEMBERS: Readonly<Record<keyof Route, true>> = {
+  peer: true,
+  framing: true,
+  framingConfig: true,
+  subprotocol: true,
+  origin: true,
+};
 
 export interface RoutingOptions {
   readonly backend: Backend;
@@ -158,18 +159,11 @@ function readRefusal(refusal: Refusal): Error {
 /** Like `readRefusal`, each member once. */
 function readRoute(route: Route, request: UpgradeRequest, { framings, segmentBytes }: RoutingOptions): Plan {
   const { peer, framing: framingName = 'auto', framingConfig, subprotocol, origin } = route;
-  for (const member of Object.keys(route)) {
-    const meant = ROUTE_MEMBERS.get(member.toLowerCase().replaceAll(/[-_]/g, ''));
-    if (meant !== undefined && meant !== member && route[meant] === undefined)
-      throw new Error(`the route has a member ${JSON.stringify(member)}; did you mean ${meant}?`);
-  }
   if (typeof peer !== 'string') throw new Error('the backend answered a route without a peer');
-  for (const [member, value] of Object.entries({ framing: framingName, framingConfig, origin })) {
-    if (value !== undefined && typeof value !== 'string')
-      throw new Error(
-        `the ${member} of the route must be a string, not ${value === null ? 'null' : typeof value}`,
-      );
-  }
+  requireText('framing', framingName);
+  requireText('framingConfig', framingConfig);
+  requireText('origin', origin);
+  for (const member in route) if (!Object.hasOwn(ROUTE_MEMBERS, member)) refuseSlip(route, member);
   if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
     throw new Error(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);
   }
@@ -181,6 +175,22 @@ function readRoute(route: Route, request: UpgradeRequest, { framings, segmentByt
     ? undefined
     : `${at}the peer ${JSON.stringify(peer)} names no scheme and is taken as tcp://`;
   return { address, framingName, framing, subprotocol, notice };
+}
+
+function requireText(member: keyof Route, value: unknown): void {
+  if (value === undefined || typeof value === 'string') return;
+  throw new Error(
+    `the ${member} of the route must be a string, not ${value === null ? 'null' : typeof value}`,
+  );
+}
+
+/** Members that a route does not have are passed over, but for another spelling of one that is not there. */
+function refuseSlip(route: Route, member: string): void {
+  const plain = member.toLowerCase().replaceAll(/[-_]/g, '');
+  for (const meant of Object.keys(ROUTE_MEMBERS) as (keyof Route)[]) {
+    if (meant.toLowerCase() === plain && route[meant] === undefined)
+      throw new Error(`the route has a member ${JSON.stringify(member)}; did you mean ${meant}?`);
+  }
 }
 
 /** Longer reasons are cut. A service's message that a backend passes on may be a whole page. */

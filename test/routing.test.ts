@@ -140,7 +140,10 @@ describe('a route', () => {
       { peer: 'echo://', framingconfig: 'x' },
       /"framingconfig"; did you mean framingConfig/,
     );
-    await expectInvalid({ Peer: 'echo://' }, /"Peer"; did you mean peer/);
+    await expectInvalid(
+      { peer: 'echo://', Sub_Protocol: 'chat' },
+      /"Sub_Protocol"; did you mean subprotocol/,
+    );
     for (const extra of [{ room: 7 }, { user: 'alice' }, { tier: 'gold' }, { peers: [] }, { PEER: 'x' }])
       expect(await planOf({ peer: 'echo://', ...extra })).toMatchObject({ address: { kind: 'echo' } });
   });
