@@ -19,6 +19,12 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return best;
 }
 
+/** What to say of a name that is unknown: the nearest one, or else all that there are. */
+export function suggest(name: string, known: readonly string[]): string {
+  const guess = nearest(name, known);
+  return guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
+}
+
 /** Levenshtein's distance, one row of the table at a time. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);

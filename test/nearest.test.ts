@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nearest } from '../src/nearest.ts';
+import { nearest, suggest } from '../src/nearest.ts';
 
 describe('nearest', () => {
   test.each([
@@ -80,4 +80,9 @@ describe('nearest', () => {
     expect(nearest('prot', known)).toBe(known[0]);
     expect(looked).toEqual(['port']);
   });
+});
+
+test('what is suggested is the nearest name, or all of them where none is near', () => {
+  expect(suggest('prot', ['port', 'listen'])).toBe('did you mean port?');
+  expect(suggest('nothing-like-it', ['port', 'listen'])).toBe('there are: port, listen');
 });

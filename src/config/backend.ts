@@ -1,7 +1,7 @@
 /** The chosen backend: its options told apart from what is none of them, and the backend made of them. */
 import { messageOf } from '../errors.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
-import { nearest } from '../nearest.ts';
+import { suggest } from '../nearest.ts';
 import type { Notices } from '../observability/notices.ts';
 import {
   type Backend,
@@ -178,9 +178,7 @@ function hintFor({ name, layer }: Setting, options: readonly string[]): string {
     const flag = CORE_OPTIONS[name as keyof CoreOptions].flags.at(-1);
     return `it is one of the daemon's: ${layer === 'file' ? 'put it below [core]' : `use ${flag}`}`;
   }
-  const guess = nearest(name, options);
-  if (guess !== undefined) return `did you mean ${guess}?`;
-  return options.length === 0 ? 'it has none' : `there are: ${options.join(', ')}`;
+  return options.length === 0 ? 'it has none' : suggest(name, options);
 }
 
 function describe(value: unknown): string {

@@ -5,7 +5,7 @@
  */
 import { messageOf } from '../errors.ts';
 import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
-import { nearest } from '../nearest.ts';
+import { suggest } from '../nearest.ts';
 import type { LogLevel } from '../observability/logger.ts';
 import { Notices } from '../observability/notices.ts';
 import type { Backend, BackendPlugin, Plugin } from '../plugins/api.ts';
@@ -145,9 +145,7 @@ function hintFor(name: string): string {
   if (Object.hasOwn(defaultBackend.options, name)) return "a backend's options stand below [backend]";
   const known = Object.entries(CORE_OPTIONS);
   const byFlag = known.find(([, { flags }]) => flags.includes(`--${name}`))?.[0];
-  const names = known.map(([each]) => each);
-  const guess = byFlag ?? nearest(name, names);
-  return guess === undefined ? `there are: ${names.join(', ')}` : `did you mean ${guess}?`;
+  return suggest(byFlag ?? name, Object.keys(CORE_OPTIONS));
 }
 
 function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, setting: Setting): void {

@@ -4,7 +4,7 @@
  * A built-in framing, a package, and what `plugin = …` has loaded go by their names, a file by its absolute path.
  */
 import { isInstance, messageOf } from '../errors.ts';
-import { nearest } from '../nearest.ts';
+import { suggest } from '../nearest.ts';
 import type { Framing, FramingBounds, FramingPlugin, MessageType } from './api.ts';
 import { loadFraming } from './loader.ts';
 import { builtIn, isPath, toFile } from './modules.ts';
@@ -93,10 +93,8 @@ export class Framings {
 
 /** A route names what is loaded already: a path does not help there. */
 function unknownFraming(name: string, known: readonly string[]): Error {
-  const guess = nearest(name, known);
-  const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
   return new Error(
-    `unknown framing ${quote(name)}; ${hint} (a route names one that is built in, or that the configuration has loaded, as with plugin = …)`,
+    `unknown framing ${quote(name)}; ${suggest(name, known)} (a route names one that is built in, or that the configuration has loaded, as with plugin = …)`,
   );
 }
 

@@ -6,7 +6,7 @@
  * nothing that a stranger's object throws while it is looked at gets past here as it is.
  */
 import { isInstance, messageOf } from '../errors.ts';
-import { nearest } from '../nearest.ts';
+import { suggest } from '../nearest.ts';
 import {
   API_VERSION,
   type BackendOption,
@@ -207,10 +207,8 @@ export async function inTime<T>(promise: T | Promise<T>, complaint: string): Pro
 /** @param also names that the configuration has added to the built-in ones */
 function unknownPlugin(kind: Kind, name: string, also: readonly string[] = []): Error {
   const known = [...new Set([...builtIn(kind), ...also])];
-  const guess = nearest(name, known);
-  const hint = guess === undefined ? `there are: ${known.join(', ')}` : `did you mean ${guess}?`;
   return new Error(
-    `unknown ${kind} ${quote(name)}; ${hint} (a ${kind} of your own is named by its path, as in ./my.mjs)`,
+    `unknown ${kind} ${quote(name)}; ${suggest(name, known)} (a ${kind} of your own is named by its path, as in ./my.mjs)`,
   );
 }
 
