@@ -5,6 +5,7 @@ import { ConfigError, type Layer, type Setting } from '../../src/config/settings
 import { Notices } from '../../src/observability/notices.ts';
 import type { BackendContext, BackendPlugin } from '../../src/plugins/api.ts';
 import { Framings } from '../../src/plugins/framings.ts';
+import { refusal as refusalOf } from '../support/refusal.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
 
@@ -37,14 +38,7 @@ function withContext(use: (context: BackendContext) => unknown, options?: Backen
   }, options);
 }
 
-async function refusal(attempt: Promise<unknown>): Promise<string> {
-  const error = await attempt.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(ConfigError);
-  return (error as ConfigError).message;
-}
+const refusal = (attempt: Promise<unknown>) => refusalOf(attempt, ConfigError);
 
 describe('the options of a backend', () => {
   const options = {

@@ -13,6 +13,7 @@ import { DEFAULT_LIMITS } from '../../src/limits.ts';
 import type { Refusal, Route } from '../../src/plugins/api.ts';
 import { ClientRequest } from '../../src/upgrade-request.ts';
 import { SEED, SEEDED } from '../support/cuts.ts';
+import { refusal as refusalOf } from '../support/refusal.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
 /** A framing's file, as the configuration knows it. */
@@ -35,14 +36,7 @@ const option = (name: string, value: string, origin = `-c ${name}`): Setting => 
   base: FIXTURES,
 });
 
-async function refusal(settings: readonly Setting[]): Promise<string> {
-  const error = await loadConfig(settings).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(ConfigError);
-  return (error as ConfigError).message;
-}
+const refusal = (settings: readonly Setting[]) => refusalOf(loadConfig(settings), ConfigError);
 
 async function peerOf(settings: readonly Setting[], defaults?: ConfigDefaults): Promise<string> {
   const { backend } = await loadConfig(settings, defaults);

@@ -5,18 +5,10 @@ import type { FramingBounds } from '../../src/plugins/api.ts';
 import { Framings } from '../../src/plugins/framings.ts';
 import { loadFraming } from '../../src/plugins/loader.ts';
 import { builtIn } from '../../src/plugins/modules.ts';
+import { refusal } from '../support/refusal.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
 const BOUNDS: FramingBounds = { maximum: 1000 };
-
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(Error);
-  return (error as Error).message;
-}
 
 describe('the framings that connections may use', () => {
   test('are those that were loaded', async () => {

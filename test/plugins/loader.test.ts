@@ -3,17 +3,9 @@ import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadBackend, loadFraming } from '../../src/plugins/loader.ts';
 import { builtIn } from '../../src/plugins/modules.ts';
+import { refusal } from '../support/refusal.ts';
 
 const FIXTURES = new URL('../fixtures/plugins/', import.meta.url).pathname;
-
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(Error);
-  return (error as Error).message;
-}
 
 describe('built-in plugins', () => {
   test('are these', () => {

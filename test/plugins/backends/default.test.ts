@@ -1,10 +1,11 @@
 /** The default backend against what `websocksy-semantics.md` promises of it. */
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../../src/config/config.ts';
-import type { Setting } from '../../../src/config/settings.ts';
+import { ConfigError, type Setting } from '../../../src/config/settings.ts';
 import type { Route } from '../../../src/plugins/api.ts';
 import backend from '../../../src/plugins/backends/default.ts';
 import { ClientRequest } from '../../../src/upgrade-request.ts';
+import { refusal as refusalOf } from '../../support/refusal.ts';
 
 type Options = Readonly<Record<string, string>>;
 
@@ -23,14 +24,7 @@ async function routeFor(options: Options, subprotocols: readonly string[] = []):
   return (await config.backend.query(request, new AbortController().signal)) as Route;
 }
 
-async function refusal(options: Options): Promise<string> {
-  const error = await routeFor(options).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toMatchObject({ name: 'ConfigError' });
-  return (error as Error).message;
-}
+const refusal = (options: Options) => refusalOf(routeFor(options), ConfigError);
 
 test('takes the options that the C daemon has', () => {
   expect(Object.keys(backend.options)).toEqual(['host', 'port', 'framing', 'framing-config', 'protocol']);
