@@ -105,10 +105,7 @@ export class TargetFolder {
     if (root === undefined) return new Doubt(`there is no folder ${this.#path} any more`);
     const real = await unlessAbsent(realpath(path));
     signal.throwIfAborted();
-    if ((await unlessAbsent(realpath(this.#path))) !== root) return 'replaced';
-    // A link that is switched over just now leads nowhere for a moment, or one that dangles for good.
-    if (real === undefined) return (await this.#leadsThroughLink(path)) ? new Doubt() : undefined;
-    if (!isInside(real, root)) return new Doubt(`${path} leads to ${real}, which is outside of ${root}`);
+    if (real === undefined || !isInside(real, root)) return this.#doubt(path, real, root);
     const handle = await unlessReplaced(open(real, FLAGS));
     if (handle === undefined) return 'replaced';
     try {
@@ -121,6 +118,13 @@ export class TargetFolder {
     } finally {
       await handle.close();
     }
+  }
+
+  /** What a file comes to that is absent or outside: a link that is switched over just now looks like that, too. */
+  async #doubt(path: string, real: string | undefined, root: string): Promise<Attempt> {
+    if ((await unlessAbsent(realpath(this.#path))) !== root) return 'replaced';
+    if (real !== undefined) return new Doubt(`${path} leads to ${real}, which is outside of ${root}`);
+    return (await this.#leadsThroughLink(path)) ? new Doubt() : undefined;
   }
 
   /** Whether a link stands somewhere on the way to a file that is not there. */
