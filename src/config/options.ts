@@ -114,17 +114,17 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
   },
   compression: {
     flags: ['--compression'],
-    placeholder: 'on|off',
+    placeholder: 'SWITCH',
     default: false,
     defaultText: 'off',
-    description: 'compress messages for clients that offer it (permessage-deflate)',
+    description: 'on or off: compress messages for clients that offer it (permessage-deflate)',
     parse: (text) => parseWord(text, ['on', 'off']) === 'on',
   },
   'compression-level': {
     flags: ['--compression-level'],
     placeholder: 'LEVEL',
     default: 6,
-    description: '1, fast, to 9, small',
+    description: 'how hard to compress: 1, fast, to 9, small',
     parse: (text) => parseNumber(text, 1, 9),
   },
   'compression-window-bits': {
@@ -150,7 +150,7 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
   },
   'compression-connections': {
     flags: ['--compression-connections'],
-    placeholder: 'NUMBER',
+    placeholder: 'N',
     default: 1000,
     description: 'most connections that are compressed at a time; more go on without',
     parse: (text) => parseNumber(text, 1, 999_999_999),
