@@ -400,24 +400,16 @@ describe.for([
       const bomb = deflated(new Uint8Array(2 * MIB));
       const taker = new Taker({ sync });
       taker.takes = () => false;
-      let woken = 0;
-      taker.onIdle = () => {
-        woken += 1;
-      };
       expect(taker.inflater.push(bomb, 0, bomb.length, true)).toBe(false);
-      for (let step = 1; taker.messages.length === 0; step += 1) {
-        await vi.waitUntil(() => taker.bytes >= Math.min(step * 64 * KIB, 2 * MIB), {
-          timeout: 10_000,
-          interval: 1,
-        });
-        for (let i = 0; i < 5; i += 1) await turn();
-        expect(taker.bytes).toBeLessThanOrEqual(step * 64 * KIB);
-        if (taker.bytes === 2 * MIB && !sync) await vi.waitUntil(() => woken > 0, { interval: 1 });
-        expect(taker.inflater.busy).toBe(true);
+      let most = taker.bytes;
+      while (taker.messages.length === 0) {
+        const before = taker.bytes;
         taker.inflater.unblock();
         taker.inflater.goOn();
-        if (taker.bytes === 2 * MIB && step > 40) expect(step).toBeLessThan(60);
+        for (let i = 0; i < 5; i += 1) await turn();
+        most = Math.max(most, taker.bytes - before);
       }
+      expect(most).toBe(64 * KIB);
       expect(taker.messages[0]!.length).toBe(2 * MIB);
     });
 
