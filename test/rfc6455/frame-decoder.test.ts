@@ -419,6 +419,149 @@ describe('stop', () => {
   });
 });
 
+describe('with compression (RFC 7692 §6)', () => {
+  /** What a decoder says; `deflated` or `plain` before each piece. */
+  function decodeBoth(digits: string, maxMessage?: number): string[] {
+    let first: string[] | undefined;
+    eachCut(hex(digits), (pieces) => {
+      const lines: string[] = [];
+      let line = '';
+      const decoder: FrameDecoder = new FrameDecoder({
+        onPayload: (opcode, bytes, start, end, ends) => {
+          if (line === '') line = `${decoder.compressed ? 'deflated' : 'plain'} ${opcode} `;
+          line += hexOf(bytes.subarray(start, end));
+          if (!ends) return;
+          lines.push(line);
+          line = '';
+        },
+        onControl: (opcode) => lines.push(`control ${opcode}`),
+      });
+      decoder.allowCompression();
+      if (maxMessage !== undefined) decoder.limitMessages(maxMessage);
+      try {
+        for (const piece of pieces) expect(decoder.decode(piece)).toBe(piece.length);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        lines.push(error.code);
+      }
+      first ??= lines;
+      expect(lines).toEqual(first);
+    });
+    return first!;
+  }
+
+  test('RSV1 on the first frame marks the message; without it the message is as it was', () => {
+    expect(decodeBoth('c1 81 00000000 01  81 81 00000000 02  c2 81 00000000 03  82 80 00000000')).toEqual([
+      'deflated 1 01',
+      'plain 1 02',
+      'deflated 2 03',
+      'plain 2 ',
+    ]);
+  });
+
+  test('§6.1: all fragments of a marked message are compressed, whatever stands between them', () => {
+    expect(
+      decodeBoth('41 81 00000000 01  89 80 00000000  00 81 00000000 02  8a 80 00000000  80 81 00000000 03'),
+    ).toEqual(['control 9', 'control 10', 'deflated 1 010203']);
+    expect(decodeBoth('01 81 00000000 01  80 81 00000000 02  c1 80 00000000')).toEqual([
+      'plain 1 0102',
+      'deflated 1 ',
+    ]);
+  });
+
+  const broken: readonly (readonly [rule: string, digits: string, code: string])[] = [
+    ['§6.1: RSV1 on a last fragment', '41 80 00000000  c0', 'rsv-set'],
+    ['§6.1: RSV1 on a fragment in the middle', '41 80 00000000  40', 'rsv-set'],
+    ['§6.1: RSV1 on a fragment of an uncompressed message', '01 80 00000000  c0', 'rsv-set'],
+    ['§6.1: RSV1 on a Ping', 'c9', 'rsv-set'],
+    ['§6.1: RSV1 on a Pong', 'ca', 'rsv-set'],
+    ['§6.1: RSV1 on a Close', 'c8', 'rsv-set'],
+    ['RSV1 with a reserved opcode', 'c3', 'rsv-set'],
+    ['RSV2', 'a1', 'rsv-set'],
+    ['RSV3', '91', 'rsv-set'],
+    ['RSV1 and RSV2', 'e1', 'rsv-set'],
+    ['RSV1 and RSV3', 'd2', 'rsv-set'],
+    ['all three', 'f1', 'rsv-set'],
+    ['a compressed message inside a fragmented one', '01 80 00000000  c1', 'message-interrupted'],
+    ['a reserved opcode', '83', 'opcode-reserved'],
+    ['an unmasked compressed message', 'c1 01', 'mask-missing'],
+    ['a compressed frame of 2^53 bytes', 'c2 ff 0020000000000000', 'frame-too-large'],
+  ];
+  test.for(broken)('%s is refused', ([, digits, code]) => {
+    expect(decodeBoth(digits).at(-1)).toBe(code);
+    expect(decodeBoth(`82 81 00000000 01 ${digits} 00000000 00000000 00000000`)).toContain(code);
+  });
+
+  test('before it is allowed, RSV1 is refused', () => {
+    expect(decodeHex('c1')).toEqual(['rsv-set']);
+  });
+
+  test('§10.4: the limit is not judged by the frames of a compressed message, and by those of others it is', () => {
+    expect(decodeBoth('c2 84 00000000 01020304', 3)).toEqual(['deflated 2 01020304']);
+    expect(decodeBoth('42 83 00000000 010203  80 83 00000000 040506', 3)).toEqual([
+      'deflated 2 010203040506',
+    ]);
+    expect(decodeBoth('c2 84 00000000 01020304  82 84', 3)).toEqual([
+      'deflated 2 01020304',
+      'message-too-large',
+    ]);
+    expect(decodeBoth('02 83 00000000 010203  80 81', 3)).toEqual(['message-too-large']);
+  });
+});
+
+describe('suspend', () => {
+  function suspending(at: number): { decoder: FrameDecoder; lines: string[] } {
+    const lines: string[] = [];
+    const seen = (line: string): void => {
+      lines.push(line);
+      if (lines.length === at) decoder.suspend();
+    };
+    const decoder: FrameDecoder = new FrameDecoder({
+      onPayload: (opcode, bytes, start, end, ends) =>
+        seen(`${opcode} ${hexOf(bytes.subarray(start, end))}${ends ? ' end' : ''}`),
+      onControl: (opcode, payload) => seen(`${opcode} ${hexOf(payload)}`),
+    });
+    return { decoder, lines };
+  }
+
+  const chunk = '82 81 00000000 01  89 80 00000000  02 82 00000000 0203  80 80 00000000  82 81 00000000 04';
+
+  test('the rest of a chunk is not looked at, and decode says how much it has taken', () => {
+    const whole = ['2 01 end', '9 ', '2 0203', '2  end', '2 04 end'];
+    const ends = [7, 13, 21, 27, 34];
+    for (let at = 1; at <= whole.length; at += 1) {
+      const { decoder, lines } = suspending(at);
+      const bytes = hex(chunk);
+      const taken = decoder.decode(bytes);
+      expect(taken).toBe(ends[at - 1]);
+      expect(lines).toEqual(whole.slice(0, at));
+      // The rest is as it came, and is taken by the next call.
+      expect(decoder.decode(bytes.subarray(taken))).toBe(bytes.length - taken);
+      expect(lines).toEqual(whole);
+    }
+  });
+
+  test('in the middle of a frame, the frame goes on with the next chunk', () => {
+    const { decoder, lines } = suspending(1);
+    expect(decoder.decode(hex('82 82 00000000 01'))).toBe(7);
+    expect(decoder.decode(hex('02'))).toBe(1);
+    expect(lines).toEqual(['2 01', '2 02 end']);
+  });
+
+  test('what breaks a rule behind it is not judged before it is taken', () => {
+    const { decoder } = suspending(1);
+    const bytes = hex('82 81 00000000 01  81 05');
+    expect(decoder.decode(bytes)).toBe(7);
+    expect(() => decoder.decode(bytes.subarray(7))).toThrow(Fault);
+  });
+
+  test('nothing is taken behind stop', () => {
+    const { decoder } = suspending(0);
+    decoder.stop();
+    expect(decoder.decode(hex('82 80 00000000'))).toBe(0);
+  });
+});
+
 describe('against a naive decoder of whole inputs', () => {
   const key = fc.uint8Array({ minLength: 4, maxLength: 4 });
   const size = fc.oneof(

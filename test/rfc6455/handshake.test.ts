@@ -361,6 +361,30 @@ describe('the acceptance', () => {
         '\r\n',
     );
   });
+
+  test('§9.1: the 101, with extensions, and with both', () => {
+    const agreed = 'permessage-deflate; server_max_window_bits=10';
+    const lines = (subprotocol: string | undefined): string[] =>
+      Buffer.from(acceptResponse(KEY, subprotocol, agreed))
+        .toString('latin1')
+        .split('\r\n');
+    expect(lines(undefined)).toEqual([
+      'HTTP/1.1 101 Switching Protocols',
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+      'Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10',
+      '',
+      '',
+    ]);
+    expect(lines('chat').slice(3)).toEqual([
+      'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+      'Sec-WebSocket-Protocol: chat',
+      'Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10',
+      '',
+      '',
+    ]);
+  });
 });
 
 describe('a refusal', () => {
