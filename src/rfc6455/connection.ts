@@ -166,8 +166,11 @@ export class Connection implements FrameSink {
       if (this.#state === 'head') this.#receiveHead(chunk);
       else if (this.#state === 'deciding') this.#early!.append(chunk, 0, chunk.length);
       else if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk]);
+      else if (this.#inbound.busy) this.#rest = chunk;
       else if (this.#state !== 'closed') this.#receiveFrames(chunk);
     });
+    // The client's bytes may have ended from within, when something of them still had to wait.
+    if (this.#ended && this.#state === 'open' && this.receivable) this.#end({ by: 'eof' });
     return this.receivable;
   }
 
