@@ -6,7 +6,8 @@ import type { Fault } from '../../src/errors.ts';
 import { type DeflateHandler, Deflater, type DeflaterOptions } from '../../src/rfc6455/deflater.ts';
 import { deflateRaw, IdleStreams } from '../../src/rfc6455/zlib-stream.ts';
 import { concat, hex, hexOf, utf8 } from '../support/bytes.ts';
-import { inflateAll, someBytes } from '../support/deflated.ts';
+import { inflateAll, someBytes, TAIL } from '../support/deflated.ts';
+import { longestDistance } from '../support/longest-distance.ts';
 import { Random, SEED } from '../support/randomness.ts';
 
 /** Longest message that is deflated in this thread (src/rfc6455/deflater.ts says why). */
@@ -103,6 +104,10 @@ describe.for([
           ? inflateAll(deflated, windowBits)
           : Buffer.concat(deflated.map((message) => inflateAll([message], windowBits)));
         expect(whole.equals(Buffer.concat(messages))).toBe(true);
+        const streams = takeover
+          ? [concat(...deflated.flatMap((message) => [message, TAIL]))]
+          : deflated.map((message) => concat(message, TAIL));
+        expect(Math.max(...streams.map(longestDistance))).toBeLessThanOrEqual(2 ** windowBits);
         sender.deflater.close();
       }
     },

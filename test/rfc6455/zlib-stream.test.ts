@@ -1,5 +1,5 @@
 /** The short way into zlib, beside the public one. */
-import { constants, type createInflateRaw, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { constants, type createInflateRaw, deflateRawSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   deflateRaw,
@@ -12,6 +12,7 @@ import {
 } from '../../src/rfc6455/zlib-stream.ts';
 import { concat, counting, hex, hexOf, utf8 } from '../support/bytes.ts';
 import { someBytes, TAIL } from '../support/deflated.ts';
+import { longestDistance } from '../support/longest-distance.ts';
 import { Random, SEED } from '../support/randomness.ts';
 
 const HELLO = hex('f2 48 cd c9 c9 07 00 00 00 ff ff');
@@ -99,12 +100,21 @@ describe('the streams', () => {
     for (let bits = 8; bits <= 15; bits += 1) {
       const stream = deflateRaw(bits, 9);
       // Repeats at about the distance that the window may just reach, and from somewhat beyond.
-      const unit = random.bytes(2 ** bits - random.int(-3, 300));
-      const message = Buffer.concat([unit, unit, unit]);
-      const deflated = run(stream, message, 4 * message.length + 1_000).bytes;
-      const whole = concat(deflated, hex('03 00'));
-      expect(inflateRawSync(whole, { windowBits: bits }).equals(message), `${bits} bits`).toBe(true);
+      for (const distance of [250, 256, 257, 2 ** bits - 262, 2 ** bits, 2 ** bits + random.int(1, 300)]) {
+        if (distance <= 0) continue;
+        const unit = random.bytes(distance);
+        const message = Buffer.concat([unit, unit]);
+        const { bytes } = run(stream, message, 3 * message.length + 1_000);
+        expect(longestDistance(bytes), `${bits} bits`).toBeLessThanOrEqual(2 ** bits);
+      }
     }
+  });
+
+  test('distances are seen as they are, so that the test above says something', () => {
+    const unit = new Random(1).bytes(600);
+    expect(longestDistance(run(deflateRaw(15, 6), Buffer.concat([unit, unit]), 2_000).bytes)).toBe(600);
+    expect(longestDistance(hex('f2 48 cd c9 c9 07 00 00 00 ff ff f2 00 11 00 00 00 00 ff ff'))).toBe(5);
+    expect(longestDistance(run(deflateRaw(15, 6), unit, 2_000).bytes)).toBe(0);
   });
 
   test('a smaller window sees less: a repeat beyond it does not shrink', () => {

@@ -45,7 +45,7 @@ export function deflated(bytes: Uint8Array, options: ZlibOptions = {}): Uint8Arr
   return new MessageDeflate().message(bytes, options);
 }
 
-/** What some messages of one sender say together. Throws for a distance beyond the window. */
+/** What some messages of one sender say together. */
 export function inflateAll(messages: readonly Uint8Array[], windowBits = 15): Buffer {
   const stream = concat(...messages.flatMap((message) => [message, TAIL]));
   return inflateRawSync(stream, { windowBits, finishFlush: constants.Z_SYNC_FLUSH });
