@@ -185,6 +185,9 @@ export class Inbound implements InflateHandler {
   }
 
   #deliver(payload: Uint8Array, opcode: DataOpcode): void {
-    if (!this.#stopped && !this.#handler.onPayload(payload, opcode)) this.#full = true;
+    if (this.#stopped) return;
+    const takes = this.#handler.onPayload(payload, opcode);
+    // Who stops it from within has nothing more to hold back.
+    if (!takes && !this.#stopped) this.#full = true;
   }
 }

@@ -526,6 +526,22 @@ describe.for([
       expect(lengthOf(client)).toBe(3 * MIB);
     });
 
+    test('the end of the client’s bytes, while only whole messages wait', async () => {
+      const client = open({ sync });
+      client.recovers = false;
+      client.taking = false;
+      client.connection.receive(concat(HELLO, AGAIN, PING));
+      await client.until('text 48656c6c6f');
+      for (let i = 0; i < 10; i += 1) await turn();
+      client.connection.receiveEnd();
+      expect(client.endings).toEqual([]);
+      client.taking = true;
+      client.connection.resume();
+      await client.until('closed eof');
+      expect(client.payloads).toHaveLength(2);
+      expect(client.outcome().slice(-2)).toEqual(['write 8a0107', 'closed eof']);
+    });
+
     test('the end of the client’s bytes, behind its Close', async () => {
       const client = await waiting(CLOSE);
       client.connection.receiveEnd();
@@ -615,6 +631,17 @@ describe.for([
         for (let i = 0; i < 10; i += 1) await turn();
         expect(lengthOf(client)).toBe(peer === 'stream' ? 64 * KIB : 300 * KIB);
         expect(client.connection.state).toBe(state);
+      }
+    });
+
+    test('close, by a peer that has enough: the client’s Close behind it is still heard', async () => {
+      for (const peer of ['stream', 'message'] as const) {
+        const client = open({ sync, peer, messageBytes: MIB });
+        client.taking = false;
+        client.meanwhile.onPayload = () => client.connection.close(1001);
+        client.connection.receive(concat(bomb(300 * KIB), HELLO, CLOSE));
+        await client.until('closed server 1000');
+        expect(client.payloads).toHaveLength(1);
       }
     });
 

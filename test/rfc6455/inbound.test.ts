@@ -315,6 +315,7 @@ describe('stop', () => {
       const peer = new Peer(kind);
       if (kind === 'stream') peer.plain(BINARY, hex('01'));
       peer.compressed(BINARY, HELLO);
+      peer.takes = false;
       peer.compressed(BINARY, deflated(new Uint8Array(3 * MIB)), false);
       expect(peer.inbound.held).toBe(true);
       peer.take();
@@ -335,6 +336,18 @@ describe('stop', () => {
       peer.inbound.flush();
       expect(peer.take()).toHaveLength(1);
       expect(peer.inbound.busy).toBe(false);
+    }
+  });
+
+  test('from within onPayload of a peer that has enough: nothing is held any more', () => {
+    for (const kind of ['stream', 200 * KIB] as const) {
+      const peer = new Peer(kind);
+      peer.takes = false;
+      peer.meanwhile = () => peer.inbound.stop();
+      peer.compressed(BINARY, deflated(new Uint8Array(200 * KIB)));
+      peer.inbound.flush();
+      expect(peer.take()).toHaveLength(1);
+      expect(peer.inbound.held).toBe(false);
     }
   });
 
