@@ -154,6 +154,7 @@ describe.for([
       expect(inflateAll([await sender.message(message)]).equals(message)).toBe(true);
       expect(idle.take(15)).toBe(stream);
       expect(idle.take(15)).toBeUndefined();
+      expect([stream.listenerCount('data'), stream.listenerCount('error')]).toEqual([0, 1]);
       idle.give(15, stream);
     }
     sender.deflater.close();

@@ -241,7 +241,9 @@ describe.for([
       const taker = new Taker({ sync, takeover: false, idle });
       expect(await taker.message(finalHello, hex('f2 00 11 00 00'))).toBe('HelloHello');
       expect(await taker.message(hex('f2 48 cd c9 c9 07 00'))).toBe('Hello');
-      expect(await taker.message(hex('f2 00 11 00 00'))).toBe('inflate-failed');
+      const thief = new Taker({ sync, takeover: false, idle });
+      await thief.message(hex('f2 48 cd c9 c9 07 00'));
+      expect(await thief.message(hex('03 00 f2 00 11 00 00'))).toBe('inflate-failed');
     });
 
     test('the window behind them is the last of all output, over many blocks', async () => {
@@ -262,6 +264,21 @@ describe.for([
       expect(await taker.message(concat(finalHello, hex('f3 00 11 00 f2 00 11 00 00')))).toBe(
         'HelloHelloHello',
       );
+    });
+
+    test('nor is what came before, where it took more than one step', async () => {
+      const random = new Random(9);
+      for (const length of [64 * KIB + 1, 70_000, 64 * KIB + 12_000, 64 * KIB + 20_000, 140_000]) {
+        const deflate = new MessageDeflate();
+        const [before, behind] = [someBytes(random, length), someBytes(random, length)];
+        const taker = new Taker({ sync });
+        taker.takes = () => false;
+        await taker.message(concat(deflate.final(before), deflate.message(behind)));
+        await taker.message(deflate.message(before));
+        expect(taker.fault).toBeUndefined();
+        expect(taker.messages.map(({ length: bytes }) => bytes)).toEqual([2 * length, length]);
+        expect(Buffer.concat(taker.messages).equals(Buffer.concat([before, behind, before]))).toBe(true);
+      }
     });
 
     test('with output that fills the step exactly', async () => {
@@ -451,6 +468,8 @@ describe.for([
 
     test('from within onInflated: nothing more is handed on, and the process lives', async () => {
       const bomb = deflated(new Uint8Array(MIB));
+      // Each stream is given its listener for errors when it is made.
+      const made = vi.spyOn(Object.getPrototypeOf(createInflateRaw()), 'on');
       for (const bytes of [bomb, hex('f2 48 cd c9 c9 07 00'), hex('f3 48 cd c9 c9 07 00 f2 00 11 00 00')]) {
         const taker = new Taker({ sync });
         let calls = 0;
@@ -471,6 +490,8 @@ describe.for([
         expect(calls).toBe(1);
         expect(taker.fault).toBeUndefined();
       }
+      expect(made.mock.contexts.length).toBeGreaterThan(2);
+      expect((made.mock.contexts as InflateRaw[]).every((stream) => stream.destroyed)).toBe(true);
     });
 
     test('while a piece is under way, at every moment', async () => {
@@ -541,6 +562,16 @@ describe.for([
 });
 
 describe('in this thread alone', () => {
+  test('a piece is not done before all of its output came, also where its input was used up before', () => {
+    for (let rest = 1; rest < 600; rest += 7) {
+      const bytes = deflated(new Uint8Array(64 * KIB + rest));
+      const taker = new Taker({ sync: true });
+      expect(taker.inflater.push(bytes, 0, bytes.length, false)).toBe(true);
+      expect(taker.bytes).toBe(64 * KIB + rest);
+      taker.inflater.close();
+    }
+  });
+
   test('a turn gives about 1 MiB, then others have theirs', () => {
     const bomb = deflated(new Uint8Array(5 * MIB));
     const taker = new Taker({ sync: true });

@@ -347,6 +347,9 @@ describe('while another thread deflates', () => {
     deflater.handler.onFailed(new Fault('internal'));
     expect(client.take()).toEqual(['failed internal']);
     expect(outbound.busy).toBe(false);
+    client.text(TEXT, 'next');
+    deflater.done('01');
+    expect(client.take()).toEqual(['write c10101', 'sendable']);
     outbound.close(hex(''));
     outbound.end(() => client.seen.push('end'));
     expect(client.take()).toEqual(['write 8800', 'end']);

@@ -44,6 +44,16 @@ test('the contents are a copy', () => {
   }
 });
 
+test('the contents stay what they were while the ring fills up and goes round', () => {
+  const window = new SlidingWindow(8);
+  window.push(counting(200), 0, 200);
+  window.push(counting(10), 0, 10);
+  const contents = window.contents()!;
+  const before = [...contents];
+  window.push(new Uint8Array(200), 0, 200);
+  expect([...contents]).toEqual(before);
+});
+
 test('clear forgets everything, and the next bytes begin anew', () => {
   const window = new SlidingWindow(8);
   window.push(counting(700), 0, 700);
