@@ -461,7 +461,27 @@ describe.for([
         await client.feed(concat(HELLO, AGAIN, bomb(300 * KIB), frame(BINARY, hex('01'), false)));
         expect(lengthOf(client)).toBe(10 + 300 * KIB + 1);
         expect(client.connection.receivable).toBe(true);
+        // In this thread `receive` itself has said so.
+        if (sync) expect(client.take()).not.toContain('receivable');
       }
+    });
+
+    test('resume from within onPayload does not make a turn longer', () => {
+      if (!sync) return;
+      const client = open({ sync, peer: 'stream' });
+      client.goesOn = false;
+      client.meanwhile.onPayload = () => client.connection.resume();
+      client.connection.receive(bomb(10 * MIB));
+      expect(lengthOf(client)).toBe(MIB);
+      expect(client.take().filter((line) => line === 'yield')).toHaveLength(1);
+      client.connection.fail(new Fault('peer-failed'));
+    });
+
+    test('each chunk has a turn of its own', async () => {
+      const client = open({ sync, peer: 'stream' });
+      for (let i = 0; i < 5; i += 1) await client.feed(bomb(700 * KIB));
+      expect(lengthOf(client)).toBe(5 * 700 * KIB);
+      expect(client.take()).not.toContain('yield');
     });
 
     test('that takes again within the turn is given the rest', async () => {

@@ -1,5 +1,5 @@
 /** Both ways of working, in this thread and in others, must come to the same; node:zlib's public calls say to what. */
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { createInflateRaw, type InflateRaw } from 'node:zlib';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { asFault, type Fault } from '../../src/errors.ts';
@@ -26,6 +26,8 @@ class Taker implements InflateHandler {
   takes = (): boolean => true;
   /** What is done within `onInflated`. */
   meanwhile = (): void => {};
+  /** How long it takes before it wants more, in ms: other threads run into its answer of false meanwhile. */
+  pause = 0;
   #held = false;
   #wake = (): void => {};
 
@@ -75,6 +77,7 @@ class Taker implements InflateHandler {
       expect(done).toBe(!this.inflater.busy);
       while (this.inflater.busy && this.fault === undefined) {
         await woken;
+        if (this.pause > 0) await delay(this.pause);
         woken = this.#awake();
         if (this.fault !== undefined) break;
         this.unblock();
@@ -273,6 +276,7 @@ describe.for([
         const [before, behind] = [someBytes(random, length), someBytes(random, length)];
         const taker = new Taker({ sync });
         taker.takes = () => false;
+        taker.pause = 3;
         await taker.message(concat(deflate.final(before), deflate.message(behind)));
         await taker.message(deflate.message(before));
         expect(taker.fault).toBeUndefined();
