@@ -1,6 +1,6 @@
 /** The short way into zlib, beside the public one. */
 import { constants, type createInflateRaw, deflateRawSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   deflateRaw,
   hasWriteSync,
@@ -85,6 +85,30 @@ describe('writeSync', () => {
 test('on the versions of Node that are supported the short way is there', () => {
   expect(hasWriteSync()).toBe(true);
   expect(hasWriteSync()).toBe(true);
+});
+
+describe('where Node has changed inside', () => {
+  const changed: readonly (readonly [string, object])[] = [
+    ['there is no handle', {}],
+    ['the handle is gone', { _handle: null, _writeState: new Uint32Array(2) }],
+    ['the handle has no such call', { _handle: {}, _writeState: new Uint32Array(2) }],
+    ['the call does something else', { _handle: { writeSync: () => 0 }, _writeState: new Uint32Array(2) }],
+    ['what is left is not told', { _handle: { writeSync: () => 0 } }],
+  ];
+  test.for(changed)('the short way is not taken: %s', async ([, inside]) => {
+    vi.resetModules();
+    vi.doMock('node:zlib', async (original) => ({
+      ...(await original<object>()),
+      createInflateRaw: () => ({ close: () => {}, on: () => {}, ...inside }),
+    }));
+    try {
+      const fresh = await import('../../src/rfc6455/zlib-stream.ts');
+      expect(fresh.hasWriteSync()).toBe(false);
+    } finally {
+      vi.doUnmock('node:zlib');
+      vi.resetModules();
+    }
+  });
 });
 
 describe('the streams', () => {
