@@ -10,6 +10,7 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.protocol import State
 
 PATTERN = "grüße, 世界 🎈 "
 PATTERN_BYTES = len(PATTERN.encode())
@@ -130,21 +131,22 @@ COMMANDS = {
 
 async def run(command, url, compression, *args):
     subprotocols = args if command == "subprotocol" else None
-    result = {}
-    async with connect(
+    socket = await connect(
         url, subprotocols=subprotocols, max_size=None, proxy=None, **options(compression)
-    ) as socket:
-        try:
-            await COMMANDS[command](socket, *args)
-        except Exception as error:
-            result["error"] = f"{type(error).__name__}: {error}"
+    )
+    result = {}
+    try:
+        await COMMANDS[command](socket, *args)
+    except Exception as error:
+        result["error"] = f"{type(error).__name__}: {error}"
+    # Not if it has ended already: with a message half sent the library then trips over what is gone.
+    if socket.state is State.OPEN:
         await socket.close(1000, "done")
-        extensions = socket.response.headers.get_all("Sec-WebSocket-Extensions")
-        result["extension"] = ", ".join(extensions)
-        result["subprotocol"] = socket.subprotocol or ""
-        received = socket.protocol.close_rcvd
-        result["code"] = received.code if received else 1006
-        result["reason"] = received.reason if received else ""
+    result["extension"] = ", ".join(socket.response.headers.get_all("Sec-WebSocket-Extensions"))
+    result["subprotocol"] = socket.subprotocol or ""
+    received = socket.protocol.close_rcvd
+    result["code"] = received.code if received else 1006
+    result["reason"] = received.reason if received else ""
     return result
 
 
