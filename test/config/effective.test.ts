@@ -52,6 +52,12 @@ const VALUES: { readonly [K in keyof CoreOptions]: readonly [string, string, str
   'dgram-dir': [tmpdir(), FIXTURES, FOLDER],
   'socket-mode': ['600', '0666', '0660'],
   'log-level': ['warn', 'debug', 'error'],
+  compression: ['on', 'off', 'on'],
+  'compression-level': ['1', '2', '3'],
+  'compression-window-bits': ['9', '10', '11'],
+  'compression-takeover': ['server', 'client', 'none'],
+  'compression-threshold': ['1', '2', '3'],
+  'compression-connections': ['1', '2', '3'],
   'drain-wait': ['1', '2', '3'],
   drain: ['1', '2', '3'],
 };
