@@ -6,7 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { ask, type Report } from './program.ts';
-import { type Offer, SCENARIOS, type Scenario, type Stage } from './scenarios.ts';
+import { type Offer, SCENARIOS, type Scenario, type Stage, Unsupported } from './scenarios.ts';
 
 /** Longer than a scenario may take, so that what was seen until then is told. */
 const TEST_DEADLINE = 200_000;
@@ -41,9 +41,6 @@ declare module 'vitest' {
     outcome?: Outcome;
   }
 }
-
-/** The library cannot do what was asked. */
-class Unsupported extends Error {}
 
 /** Plays a scenario with daemons of its own, which never outlive it, and quotes them if it fails. */
 async function perform(scenario: Scenario, program: Program, compressed: boolean): Promise<void> {

@@ -13,6 +13,11 @@ const MiB = 1024 * 1024;
 /** The default bound of a message towards the echo peer, in bytes. */
 const LARGEST_MESSAGE = 16 * MiB;
 const ECHO = ['-c', 'host=echo://'];
+/** For what matters is less the sizes than that there are several. */
+const SHORT_TO_LONG = [0, 126, 126, 65_536, MiB];
+
+/** The library cannot do what was asked. */
+export class Unsupported extends Error {}
 
 /** What a client is asked to offer: nothing, what it offers by itself, or what is named. */
 export type Offer = 'off' | 'on' | 'no-takeover' | `window=${number}`;
@@ -37,14 +42,14 @@ export interface Scenario {
   readonly sentence: string;
   /** Whether it is one of both runs, or of one alone. */
   readonly runs: 'both' | 'plain' | 'compressed';
-  play(stage: Stage): Promise<void>;
+  play(stage: Stage): Promise<unknown>;
 }
 
-/** Ends the daemon in order and expects its log to have so many lines that a client closed with this code. */
-async function expectClosedByClient(daemon: Daemon, code: number, times = 1): Promise<void> {
+/** Ends the daemon in order and expects its log to have one line that a client closed with this code. */
+async function expectClosedByClient(daemon: Daemon, code: number): Promise<void> {
   await daemon.stop();
   const lines = daemon.output().match(new RegExp(`why=client-closed code=${code}\\b`, 'g')) ?? [];
-  expect(lines.length, `connections that the daemon's log says were closed with ${code}`).toBe(times);
+  expect(lines.length, `connections that the daemon's log says were closed with ${code}`).toBe(1);
 }
 
 /** The value of a parameter in a Sec-WebSocket-Extensions; true if it has none, undefined if it is not there. */
@@ -53,17 +58,37 @@ function parameter(extension: string | undefined, name: string): string | true |
   return found && (found.split('=')[1]?.replace(/[" ]/g, '') ?? true);
 }
 
+/** How many bytes of all connections were not sent because they went compressed, by the log of a daemon that has ended. */
+function saved(daemon: Daemon, way: 'up' | 'down'): number {
+  const figures = [...daemon.output().matchAll(new RegExp(`\\bsaved-${way}=(\\d+)`, 'g'))];
+  return figures.reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+}
+
+/** Messages of these sizes, text and binary, go to the echo peer and come back; then the client closes with 1000. */
+async function playEcho(
+  { startDaemon, play }: Stage,
+  sizes: readonly number[],
+  offer?: Offer,
+  daemonOptions: readonly string[] = [],
+): Promise<{ daemon: Daemon; extension: string | undefined }> {
+  const daemon = await startDaemon(...ECHO, ...daemonOptions);
+  const { extension } = await play(daemon, 'echo', sizes.map(String), offer);
+  await expectClosedByClient(daemon, 1000);
+  return { daemon, extension };
+}
+
 export const SCENARIOS: readonly Scenario[] = [
   {
-    title: 'text and binary, 0 B to 16 MiB',
-    sentence: 'gets text and binary messages of 0 bytes to 16 MiB back, byte for byte',
+    title: 'text and binary, 0 B to 1 MiB',
+    sentence: 'gets text and binary messages of 0 bytes to 1 MiB back, byte for byte',
     runs: 'both',
-    async play({ startDaemon, play }) {
-      const daemon = await startDaemon(...ECHO);
-      const sizes = [0, 1, 125, 126, 127, 65_535, 65_536, MiB, LARGEST_MESSAGE];
-      await play(daemon, 'echo', sizes.map(String));
-      await expectClosedByClient(daemon, 1000);
-    },
+    play: (stage) => playEcho(stage, [0, 1, 125, 126, 127, 65_535, 65_536, MiB]),
+  },
+  {
+    title: 'text and binary, 16 MiB',
+    sentence: 'gets text and binary messages of 16 MiB back, byte for byte',
+    runs: 'both',
+    play: (stage) => playEcho(stage, [LARGEST_MESSAGE]),
   },
   {
     title: '1,000 messages in flight',
@@ -171,36 +196,57 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'its offer is declined',
     sentence: 'goes on without compression if the daemon declines what it offers',
     runs: 'plain',
-    async play({ startDaemon, play }) {
-      const daemon = await startDaemon(...ECHO);
-      await play(daemon, 'echo', ['0', '126', '65536'], 'on');
-      await expectClosedByClient(daemon, 1000);
+    play: (stage) => playEcho(stage, SHORT_TO_LONG, 'on'),
+  },
+  {
+    title: 'what the daemon sends is compressed',
+    sentence: 'is sent compressible text compressed',
+    runs: 'compressed',
+    async play(stage) {
+      const { daemon } = await playEcho(stage, [MiB]);
+      expect(saved(daemon, 'down'), 'bytes of a text of 1 MiB that were not sent').toBeGreaterThan(MiB / 2);
     },
   },
   {
-    title: 'no context takeover',
-    sentence: 'is granted that no context is kept, either way',
+    title: 'what it sends is compressed',
+    sentence: 'sends compressible text compressed',
     runs: 'compressed',
-    async play({ startDaemon, play }) {
-      const daemon = await startDaemon(...ECHO);
-      const { extension } = await play(daemon, 'echo', ['0', '126', '65536', String(MiB)], 'no-takeover');
+    async play(stage) {
+      const { daemon } = await playEcho(stage, [MiB]);
+      if (saved(daemon, 'up') < MiB / 2) throw new Unsupported('it sends nothing compressed');
+    },
+  },
+  {
+    title: 'asks for no context takeover',
+    sentence: 'asks that no context is kept, either way, and is granted it',
+    runs: 'compressed',
+    async play(stage) {
+      const { extension } = await playEcho(stage, SHORT_TO_LONG, 'no-takeover');
       expect(parameter(extension, 'server_no_context_takeover'), `in '${extension}'`).toBe(true);
-      await expectClosedByClient(daemon, 1000);
     },
   },
   {
-    title: 'windows of 9 to 15 bits',
-    sentence: 'is granted each window from 9 to 15 bits, either way',
+    title: 'asks for windows of 9 to 15 bits',
+    sentence: 'asks for windows of 9 to 15 bits, either way, and is granted each',
     runs: 'compressed',
-    async play({ startDaemon, play }) {
-      const daemon = await startDaemon(...ECHO);
+    async play(stage) {
       for (let bits = 9; bits <= 15; bits += 1) {
-        const sizes = ['0', '126', '65536', String(MiB)];
-        const { extension } = await play(daemon, 'echo', sizes, `window=${bits}`);
+        const { extension } = await playEcho(stage, SHORT_TO_LONG, `window=${bits}`);
         const granted = Number(parameter(extension, 'server_max_window_bits') ?? 15);
         expect(granted, `server_max_window_bits in '${extension}'`).toBeLessThanOrEqual(bits);
       }
-      await expectClosedByClient(daemon, 1000, 7);
     },
+  },
+  {
+    title: '`--compression-takeover none`',
+    sentence: 'gets messages back from a daemon that keeps no context, either way',
+    runs: 'compressed',
+    play: (stage) => playEcho(stage, SHORT_TO_LONG, 'on', ['--compression-takeover', 'none']),
+  },
+  {
+    title: '`--compression-window-bits 9`',
+    sentence: 'gets messages back from a daemon whose windows are of 9 bits, either way',
+    runs: 'compressed',
+    play: (stage) => playEcho(stage, SHORT_TO_LONG, 'on', ['--compression-window-bits', '9']),
   },
 ];

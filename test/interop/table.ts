@@ -39,7 +39,7 @@ function table(rows: readonly Row[], clients: readonly string[], compressed: boo
   const cell = (row: Row | undefined) => {
     if (!row || row.result === 'could not be installed') return 'not installed';
     if (row.result === 'pass') return 'pass';
-    const note = `${row.result}: ${row.reason}`;
+    const note = `${row.result}: ${row.reason}`.replaceAll('|', '\\|');
     if (!notes.includes(note)) notes.push(note);
     const number = notes.indexOf(note) + 1;
     return row.result === 'fail' ? `**FAIL** (${number})` : `– (${number})`;

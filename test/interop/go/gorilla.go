@@ -20,11 +20,11 @@ func dialGorilla(url, compression string, subprotocols []string) (client, error)
 	dialer := websocket.Dialer{Subprotocols: subprotocols}
 	switch compression {
 	case "off":
-	case "on":
+	case "on", "no-takeover":
 		// What the library offers is always without context takeover.
 		dialer.EnableCompression = true
 	default:
-		return nil, unsupported("its API does not choose parameters; it always offers no context takeover")
+		return nil, unsupported("its API does not choose the window")
 	}
 	conn, response, err := dialer.Dial(url, nil)
 	if err != nil {

@@ -23,5 +23,9 @@ export async function runBrowserLike(WebSocket, version) {
   if (command === 'version') return report({ version });
   if (!['off', 'on'].includes(compression))
     return report({ unsupported: 'its API does not choose parameters' });
-  report(await runScenario((protocols) => new WebSocket(url, protocols), command, args));
+  const result = await runScenario((protocols) => new WebSocket(url, protocols), command, args);
+  // undici 6 has a limit that cannot be changed.
+  if (result.error?.includes('Max decompressed message size exceeded'))
+    return report({ unsupported: 'it inflates no message of more than 4 MiB' });
+  report(result);
 }

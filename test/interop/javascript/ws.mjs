@@ -35,6 +35,14 @@ if (command === 'version') {
   const path = new URL('./package.json', import.meta.resolve('ws'));
   report({ version: JSON.parse(readFileSync(path, 'utf8')).version });
 } else {
-  const options = { perMessageDeflate: perMessageDeflate(compression) };
-  report(await runScenario((protocols) => new WebSocket(url, protocols, options), command, args, abilities));
+  let extension = ''; // the library's `extensions` has no parameters
+  const connect = (protocols) =>
+    new WebSocket(url, protocols, { perMessageDeflate: perMessageDeflate(compression) }).on(
+      'upgrade',
+      ({ headers }) => {
+        extension = headers['sec-websocket-extensions'] ?? '';
+      },
+    );
+  const result = await runScenario(connect, command, args, abilities);
+  report({ ...result, extension });
 }
