@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The fast suite: everything but what needs servers or clients from packages (vitest.e2e.config.ts, vitest.interop.config.ts). */
+/** The fast suite: everything but what needs servers or clients from packages (the e2e and interop configurations). */
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],

@@ -61,7 +61,9 @@ function table(rows: readonly Row[], clients: readonly string[], compressed: boo
 }
 
 function report(rows: readonly Row[]): string {
-  const installations = rows.filter(({ scenario }) => scenario === undefined);
+  const installations = rows
+    .filter(({ scenario }) => scenario === undefined)
+    .sort((one, other) => one.client.localeCompare(other.client));
   const clients = installations.map(({ client }) => client);
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   const date = new Date().toISOString().slice(0, 10);
@@ -82,13 +84,14 @@ function report(rows: readonly Row[]): string {
   ].join('\n');
 }
 
-/** Puts the text between the markers of a page; a page that is not there is begun. */
+/** Puts the text between the markers of a page, which are added to it, or to a new one, if it has none. */
 function writeInto(page: string, text: string): void {
-  const empty = `# Conformance\n\n## Interoperability\n\n${BEGIN}\n${END}\n`;
-  const before = existsSync(page) ? readFileSync(page, 'utf8') : empty;
-  const [begin, end] = [before.indexOf(BEGIN), before.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`${page} has no ${BEGIN} and ${END} to write between`);
-  writeFileSync(page, `${before.slice(0, begin)}${BEGIN}\n\n${text}\n${before.slice(end)}`);
+  let before = existsSync(page) ? readFileSync(page, 'utf8') : '# Conformance\n';
+  if (!before.includes(BEGIN)) before += `\n## Interoperability\n\n${BEGIN}\n${END}\n`;
+  const [head, rest] = before.split(BEGIN) as [string, string];
+  const tail = rest.split(END)[1];
+  if (tail === undefined) throw new Error(`${page} has a ${BEGIN} without a ${END}`);
+  writeFileSync(page, `${head}${BEGIN}\n\n${text}\n${END}${tail}`);
 }
 
 export default class TableReporter implements Reporter {
