@@ -106,6 +106,28 @@ func echo(c client, sizes []string) error {
 	return nil
 }
 
+func repeats(c client) error {
+	// 20,000: more than half of the largest window, so that each smaller one must not reach back so far.
+	block := randomBytes(20_000)
+	for _, message := range []struct {
+		text  bool
+		bytes []byte
+	}{
+		{true, textOf(126)},
+		{true, textOf(126)},
+		{false, bytes.Repeat(block, 2)},
+		{false, block},
+		{false, nil},
+		{true, textOf(1 << 20)},
+	} {
+		what := fmt.Sprintf("a repetition of %d bytes", len(message.bytes))
+		if err := exchange(c, what, message.text, message.bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func flood(c client, count int) error {
 	messages := make([][]byte, count)
 	isText := func(i int) bool { return i%2 == 0 }
@@ -191,6 +213,8 @@ func run(c client, command string, args []string) (closing, error) {
 	switch command {
 	case "echo":
 		err = echo(c, args)
+	case "repeats":
+		err = repeats(c)
 	case "flood":
 		err = flood(c, number(args[0]))
 	case "stream":

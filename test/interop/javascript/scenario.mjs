@@ -94,6 +94,13 @@ export async function runScenario(connect, command, args, abilities = {}) {
         await echo(`text of ${size} bytes`, textOf(size));
       }
     },
+    async repeats() {
+      // 20,000: more than half of the largest window, so that each smaller one must not reach back so far.
+      const block = randomBytes(20_000);
+      const twice = new Uint8Array([...block, ...block]);
+      for (const message of [textOf(126), textOf(126), twice, block, new Uint8Array(0), textOf(1024 * KiB)])
+        await echo(`a repetition of ${message.length}`, message);
+    },
     async flood() {
       const messages = [];
       for (let i = 0; i < Number(args[0]); i += 1)

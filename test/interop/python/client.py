@@ -58,6 +58,13 @@ async def echo(socket, *sizes):
         await exchange(f"text of {size} bytes", socket, text_of(size))
 
 
+async def repeats(socket):
+    # 20,000: more than half of the largest window, so that each smaller one must not reach back so far.
+    block = os.urandom(20_000)
+    for message in (text_of(126), text_of(126), block + block, block, b"", text_of(2**20)):
+        await exchange(f"a repetition of {len(message)}", socket, message)
+
+
 async def flood(socket, count):
     messages = [
         os.urandom((i * 41) % 4000) if i % 2 else f"{i} {text_of((i * 37) % 4000)}"
@@ -125,7 +132,7 @@ async def ping(socket):
 
 COMMANDS = {
     command.__name__: command
-    for command in (echo, flood, stream, close, wait, subprotocol, fragments, ping)
+    for command in (echo, repeats, flood, stream, close, wait, subprotocol, fragments, ping)
 }
 
 

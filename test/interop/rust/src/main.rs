@@ -100,6 +100,26 @@ fn echo(socket: &mut Socket, sizes: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+fn repeats(socket: &mut Socket) -> Result<(), String> {
+    // 20,000: more than half of the largest window, so that each smaller one must not reach back so far.
+    let block = random_bytes(20_000);
+    for message in [
+        Message::text(text_of(126)),
+        Message::text(text_of(126)),
+        Message::binary(block.repeat(2)),
+        Message::binary(block),
+        Message::binary(Vec::new()),
+        Message::text(text_of(1 << 20)),
+    ] {
+        exchange(
+            socket,
+            &format!("a repetition of {} bytes", message.len()),
+            message,
+        )?;
+    }
+    Ok(())
+}
+
 fn flood(socket: &mut Socket, count: usize) -> Result<(), String> {
     let messages: Vec<Message> = (0..count)
         .map(|i| match i % 2 {
@@ -204,6 +224,7 @@ fn close(socket: &mut Socket, code: u16, reason: &str) -> Closing {
 fn run(socket: &mut Socket, command: &str, args: &[String]) -> (Closing, Option<String>) {
     let done = match command {
         "echo" => echo(socket, args),
+        "repeats" => repeats(socket),
         "flood" => flood(socket, number(&args[0])),
         "stream" => stream(socket, number(&args[0])),
         "close" => {
