@@ -59,6 +59,7 @@ export async function loadConfig(
   const { core, sources, backendSettings, discarded } = sort(settings);
   verify(core, sources);
   warnOfDiscarded(discarded, sources.backend, notices);
+  if (!core.compression) warnOfCompression(sources, notices);
   const framings = new Framings();
   await framings.loadBuiltIn();
   const backends = await loadPlugins(sources.plugin, framings);
@@ -141,6 +142,13 @@ function warnOfDiscarded(
     const early = discarded.filter((setting) => setting.layer === layer).map(({ origin }) => origin);
     if (named.length === 1 && early.length > 0)
       notices.warn(`${early.join(', ')}: put it behind ${named[0]!.origin}; before that it does not count`);
+  }
+}
+
+function warnOfCompression(sources: Sources, notices: Notices): void {
+  for (const [name, settings] of Object.entries(sources)) {
+    if (name.startsWith('compression-') && settings.length > 0)
+      notices.warn(`${settings.at(-1)!.origin}: it does nothing while compression is off`);
   }
 }
 

@@ -114,24 +114,24 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
   },
   compression: {
     flags: ['--compression'],
-    placeholder: 'on|off',
+    placeholder: 'SWITCH',
     default: false,
     defaultText: 'off',
-    description: 'compress messages for clients that offer it (permessage-deflate)',
+    description: 'on or off: compress messages for clients that offer it (permessage-deflate)',
     parse: (text) => parseWord(text, ['on', 'off']) === 'on',
   },
   'compression-level': {
     flags: ['--compression-level'],
     placeholder: 'LEVEL',
     default: 6,
-    description: '1, fast, to 9, small',
+    description: 'how hard to compress: 1, fast, to 9, small',
     parse: (text) => parseNumber(text, 1, 9),
   },
   'compression-window-bits': {
     flags: ['--compression-window-bits'],
     placeholder: 'BITS',
     default: 15,
-    description: 'largest window to agree on, 9 to 15; each less halves the memory',
+    description: 'largest window to agree on, 9 to 15; a smaller one takes less memory',
     parse: (text) => parseNumber(text, 9, 15),
   },
   'compression-takeover': {
@@ -150,7 +150,7 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
   },
   'compression-connections': {
     flags: ['--compression-connections'],
-    placeholder: 'NUMBER',
+    placeholder: 'N',
     default: 1000,
     description: 'most connections that are compressed at a time; more go on without',
     parse: (text) => parseNumber(text, 1, 999_999_999),

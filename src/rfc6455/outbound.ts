@@ -95,11 +95,15 @@ export class Outbound implements DeflateHandler {
     else this.#add(PONG, payload, 0, payload.length);
   }
 
-  /** Behind all that has been sent. */
+  /** Behind all that has been sent, and at once, also while corked. */
   close(payload: Uint8Array): void {
     this.#owedPong = undefined;
-    if (this.busy) this.#waiting.push(() => this.close(payload));
-    else this.#add(CLOSE, payload, 0, payload.length);
+    if (this.busy) {
+      this.#waiting.push(() => this.close(payload));
+      return;
+    }
+    this.#add(CLOSE, payload, 0, payload.length);
+    this.#batch.flush();
   }
 
   /** Calls `then` when everything has been handed to `write`. Nothing may be sent any more. */
