@@ -8,8 +8,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// How long a control frame may take to be written.
-const controlTimeout = 10 * time.Second
+// How long a control frame may take to be written: longer than the orchestrator waits.
+const controlTimeout = 5 * time.Minute
 
 type gorilla struct {
 	*websocket.Conn

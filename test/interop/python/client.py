@@ -139,7 +139,15 @@ COMMANDS = {
 async def run(command, url, compression, *args):
     subprotocols = args if command == "subprotocol" else None
     socket = await connect(
-        url, subprotocols=subprotocols, max_size=None, proxy=None, **options(compression)
+        url,
+        subprotocols=subprotocols,
+        max_size=None,
+        proxy=None,
+        # How long it may take is the orchestrator's to say.
+        open_timeout=None,
+        close_timeout=None,
+        ping_interval=None,
+        **options(compression),
     )
     result = {}
     try:
