@@ -156,6 +156,15 @@ export class DeflateClient extends RawClient {
     return message;
   }
 
+  /** Reads on until so many pongs have come, where no message may. */
+  async readPongs(count: number): Promise<void> {
+    while (this.pongs.length < count) {
+      const { opcode, payload } = await this.readFrame();
+      expect(opcode, `expected a pong, got opcode ${opcode} with ${show(payload)}`).toBe(PONG);
+      this.pongs.push(payload);
+    }
+  }
+
   async #readData(): Promise<Frame> {
     for (;;) {
       const frame = await this.readFrame();
