@@ -1,4 +1,5 @@
 /** Messages that the built daemon sends compressed: RFC 7692 §6.1 and §7.2.1. */
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { Deflater, TAIL } from '../support/deflate.ts';
@@ -137,12 +138,10 @@ describe.concurrent('a message', () => {
   );
 
   test('at level 1 comes back as well, from more bytes than at level 6', async () => {
-    const random = new Random(SEED);
-    const words = Array.from({ length: 200 }, () => random.bytes(6).toString('hex'));
-    const text = Buffer.from(Array.from({ length: 8_000 }, () => random.pick(words)).join(' '));
+    const text = readFileSync(new URL(import.meta.url));
     const [slow] = await compressedLengths(await DeflateClient.agree(both), text);
     const [quick] = await compressedLengths(await DeflateClient.agree(fast), text);
-    expect(quick, `TEST_SEED=${SEED}`).toBeGreaterThan(slow!);
+    expect(quick).toBeGreaterThan(slow!);
   });
 
   test('of a stream peer is compressed in the same way', async () => {

@@ -1,0 +1,414 @@
+/**
+ * What compression must not do to the daemon: messages that inflate to much more than they are, peers that do not keep
+ * up with them, and more windows than there is memory for. RFC 7692 §8 and RFC 6455 §10.4.
+ */
+import { readFileSync } from 'node:fs';
+import { deflateRawSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type ByteStream, DEADLINE } from '../support/byte-stream.ts';
+import { type Daemon, startDaemon } from '../support/daemon.ts';
+import { Deflater } from '../support/deflate.ts';
+import { compressedFragments, compressedFrame, DeflateClient } from '../support/deflate-client.ts';
+import { stable } from '../support/in-process.ts';
+import { Random, SEED } from '../support/randomness.ts';
+import { BINARY, clientClose, clientFrame, hex, PING, TEXT } from '../support/raw-client.ts';
+import { expectRunning, expectStillEchoing } from '../support/still-serving.ts';
+import { TcpPeer } from '../support/tcp-peer.ts';
+import { MIB, pattern } from '../support/ws-wire.ts';
+
+/** The largest message that is collected (docs, and the limit of the engine). */
+const LIMIT = 16 * MIB;
+
+/** Far above what a daemon needs for its own, far below what the bombs here inflate to. */
+const MOST_GROWTH = 96 * MIB;
+
+/** What the bombs inflate to: no period near a power of two, and as text with characters over every boundary. */
+const REGULAR: Readonly<Record<number, Buffer>> = {
+  [BINARY]: pattern(251 * 1_024),
+  [TEXT]: Buffer.from(
+    'Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich: 12 €, 😀! '.repeat(3_001),
+  ),
+};
+
+/** `REGULAR` again and again, about as many bytes as asked for. */
+function inflatedBomb(opcode: number, about: number): Buffer {
+  const part = REGULAR[opcode]!;
+  return Buffer.alloc(Math.round(about / part.length) * part.length, part);
+}
+
+/** Whole messages, ready to be sent, that refer to nothing before them. */
+function deflated(data: Uint8Array): Buffer {
+  return new Deflater(15, false).message(data);
+}
+
+let echo: Daemon;
+let bridge: Daemon;
+let peers: TcpPeer;
+
+beforeAll(async () => {
+  peers = await TcpPeer.listen();
+  [echo, bridge] = await Promise.all([
+    startDaemon(['-c', 'host=echo://', '--compression', 'on']),
+    startDaemon(['-c', `host=${peers.address}`, '-c', 'framing=binary', '--compression', 'on']),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all([echo, bridge].map((daemon) => daemon?.stop('SIGKILL')));
+  await peers.close();
+});
+
+/** A figure of /proc in bytes: `VmRSS`, what it has of memory, `VmHWM`, the most that it ever had. Linux alone tells. */
+function memoryOf(daemon: Daemon, figure: 'VmRSS' | 'VmHWM'): number {
+  if (process.platform !== 'linux') return 0;
+  const status = readFileSync(`/proc/${daemon.pid}/status`, 'latin1');
+  return Number(new RegExp(`^${figure}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) * 1_024;
+}
+
+/** Runs it, and expects that the daemon's memory did not grow by more than `most` at any time. */
+async function withinMemory(daemon: Daemon, most: number, run: () => Promise<void>): Promise<void> {
+  const before = memoryOf(daemon, 'VmRSS');
+  await run();
+  expect(memoryOf(daemon, 'VmHWM') - before, 'the growth of the daemon').toBeLessThan(most);
+}
+
+async function bridged(): Promise<{ client: DeflateClient; peer: ByteStream }> {
+  const client = await DeflateClient.agree(bridge);
+  const peer = await peers.accept();
+  onTestFinished(() => {
+    client.stream.destroy();
+    peer.destroy();
+  });
+  return { client, peer };
+}
+
+/** Reads `REGULAR` again and again, exactly so many bytes. */
+async function expectRegular(peer: ByteStream, opcode: number, length: number): Promise<void> {
+  const part = REGULAR[opcode]!;
+  for (let at = 0; at < length; at += part.length) {
+    const bytes = await peer.take(part.length, `the bytes from ${at} on of ${length}`);
+    expect(bytes.equals(part), `the bytes from ${at} on are in their place`).toBe(true);
+  }
+}
+
+describe('a message on echo:// that inflates', () => {
+  test('to 16 MiB comes back', async () => {
+    const client = await DeflateClient.agree(echo);
+    const data = pattern(LIMIT);
+    client.send(compressedFrame(BINARY, deflated(data)));
+    await client.expectData(BINARY, data);
+    client.stream.end();
+  });
+
+  test('to one byte more is 1009', async () => {
+    const client = await DeflateClient.agree(echo);
+    client.send(compressedFrame(BINARY, deflated(pattern(LIMIT + 1))));
+    await client.expectFailed(1009);
+  });
+
+  test('to one byte more over its fragments is 1009', async () => {
+    const client = await DeflateClient.agree(echo);
+    const payload = deflated(Buffer.alloc(LIMIT + 1, 'a'));
+    const third = Math.floor(payload.length / 3);
+    const pieces = [payload.subarray(0, third), payload.subarray(third, -third), payload.subarray(-third)];
+    client.send(compressedFragments(TEXT, pieces));
+    await client.expectFailed(1009);
+  });
+
+  test('to one byte more by a block with BFINAL set is 1009', async () => {
+    const client = await DeflateClient.agree(echo);
+    const [whole, one] = [Buffer.alloc(LIMIT, 'a'), Buffer.from('b')];
+    client.send(
+      compressedFrame(BINARY, Buffer.concat([deflateRawSync(whole), deflateRawSync(one), hex('00')])),
+    );
+    await client.expectFailed(1009);
+  });
+
+  test('behind one of 16 MiB begins to count anew', async () => {
+    const client = await DeflateClient.agree(echo);
+    const data = Buffer.alloc(LIMIT, 'a');
+    client.send(compressedFrame(BINARY, deflated(data)), compressedFrame(BINARY, deflated(data)));
+    await client.expectData(BINARY, data);
+    await client.expectData(BINARY, data);
+    client.stream.end();
+  });
+
+  test.each([
+    ['text', TEXT],
+    ['binary', BINARY],
+  ])(
+    'to 256 MiB is 1009, and takes memory for little more than the limit (%s)',
+    async (_, opcode) => {
+      const data = Buffer.alloc(256 * MIB, 'a');
+      const payload = deflated(data);
+      expect(payload.length).toBeLessThan(300_000);
+      await using daemon = await startDaemon(['-c', 'host=echo://', '--compression', 'on']);
+      await withinMemory(daemon, MOST_GROWTH, async () => {
+        const client = await DeflateClient.agree(daemon);
+        client.send(compressedFrame(opcode, payload));
+        await client.expectFailed(1009);
+      });
+      await expectStillEchoing(daemon);
+    },
+    40_000,
+  );
+
+  test('to nothing, again and again, is still nothing', async () => {
+    const client = await DeflateClient.agree(echo);
+    // 200,000 empty blocks without compression, then the header of the last one.
+    const payload = Buffer.concat([Buffer.alloc(200_000 * 5, hex('000000ffff')), hex('00')]);
+    client.send(compressedFrame(BINARY, payload), '81 81 00000000 61');
+    await client.expectData(BINARY, '');
+    await client.expectData(TEXT, 'a');
+    client.stream.end();
+  });
+
+  test('for one client does not hold up another one for good', async () => {
+    const [busy, other] = [await DeflateClient.agree(echo), await DeflateClient.agree(echo)];
+    const data = Buffer.alloc(LIMIT, 'a');
+    const frame = compressedFrame(BINARY, deflated(data));
+    busy.send(frame, frame, frame);
+    for (let i = 0; i < 10; i += 1) {
+      other.send('c1 87 00000000 f248cdc9c90700');
+      await other.expectData(TEXT, 'Hello');
+    }
+    for (let i = 0; i < 3; i += 1) await busy.expectData(BINARY, data);
+    busy.stream.end();
+    other.stream.end();
+  });
+});
+
+describe('a compressed message towards a stream peer', () => {
+  test.each([
+    ['binary', BINARY],
+    ['text', TEXT],
+  ])(
+    'of 64 MiB arrives whole and in order (%s)',
+    async (_, opcode) => {
+      const data = inflatedBomb(opcode, 64 * MIB);
+      const payload = deflated(data);
+      expect(payload.length).toBeLessThan(MIB);
+      const { client, peer } = await bridged();
+      client.send(compressedFrame(opcode, payload), clientFrame(TEXT, 'behind it'), clientClose(1000));
+      await expectRegular(peer, opcode, data.length);
+      expect(String(await peer.rest())).toBe('behind it');
+      peer.end();
+      await client.expectCloseEcho(1000);
+    },
+    60_000,
+  );
+
+  test('of 64 MiB in fragments arrives whole, with its Pongs', async () => {
+    const data = inflatedBomb(BINARY, 64 * MIB);
+    const payload = deflated(data);
+    const { client, peer } = await bridged();
+    const size = Math.ceil(payload.length / 10);
+    for (let at = 0; at < payload.length; at += size) {
+      const piece = payload.subarray(at, at + size);
+      const fin = at + size >= payload.length;
+      client.send(at === 0 ? compressedFrame(BINARY, piece, { fin }) : clientFrame(0, piece, { fin }));
+      client.send(clientFrame(PING, 'still there?'));
+    }
+    await expectRegular(peer, BINARY, data.length);
+    await client.readPongs(10);
+  }, 60_000);
+
+  test.each([
+    ['binary', BINARY],
+    ['text', TEXT],
+  ])(
+    'waits for a peer that does not read, and so does the client; little of it is in memory meanwhile (%s)',
+    async (_, opcode) => {
+      const data = inflatedBomb(opcode, 192 * MIB);
+      const frame = compressedFrame(opcode, deflated(data));
+      await using daemon = await startDaemon([
+        ...['-c', `host=${peers.address}`, '-c', 'framing=binary', '--compression', 'on'],
+      ]);
+      await withinMemory(daemon, MOST_GROWTH, async () => {
+        const client = await DeflateClient.agree(daemon);
+        const peer = await peers.accept();
+        onTestFinished(() => {
+          client.stream.destroy();
+          peer.destroy();
+        });
+        peer.socket.pause();
+        // More than the kernel holds for a connection, and inflated many gigabytes.
+        const flood = Buffer.alloc(24 * MIB, frame);
+        client.send(flood);
+        const { socket } = client.stream;
+        await stable(() => socket.bytesWritten - socket.writableLength);
+        await stable(() => memoryOf(daemon, 'VmRSS'));
+        expect(socket.writableLength, 'what the daemon does not take').toBeGreaterThan(0);
+        peer.socket.resume();
+        await expectRegular(peer, opcode, data.length);
+      });
+    },
+    60_000,
+  );
+
+  test('is passed on as it comes, not when it is whole', async () => {
+    const { client, peer } = await bridged();
+    const deflater = new Deflater();
+    // Each a part of one message, ended by a flush.
+    client.send(compressedFrame(BINARY, deflater.blocks(Buffer.from('one')), { fin: false }));
+    expect(String(await peer.take(3))).toBe('one');
+    client.send(clientFrame(0, deflater.blocks(Buffer.from('two')), { fin: false }));
+    expect(String(await peer.take(3))).toBe('two');
+    client.send(clientFrame(0, deflater.message(Buffer.from('three'))));
+    expect(String(await peer.take(5))).toBe('three');
+    client.send(clientClose(1000));
+    expect(await peer.rest()).toHaveLength(0);
+    peer.end();
+    await client.expectCloseEcho(1000);
+  });
+
+  test('is 1007 when it is corrupt, behind what came before it', async () => {
+    const { client, peer } = await bridged();
+    client.send('c1 87 00000000 f248cdc9c90700', 'c1 85 00000000 f200110000', 'c1 81 00000000 07');
+    expect((await client.readClose()).code).toBe(1007);
+    const bytes = await peer.rest();
+    expect(bytes.toString()).toBe('HelloHello');
+    peer.end();
+  });
+
+  test('is 1007 when it inflates to what is not UTF-8', async () => {
+    const { client, peer } = await bridged();
+    client.send(compressedFrame(TEXT, deflated(Buffer.concat([Buffer.alloc(100_000, 'a'), hex('c328')]))));
+    expect((await client.readClose()).code).toBe(1007);
+    // Whatever of it was passed on before, the wrong byte was not.
+    expect((await peer.rest()).indexOf(0x28)).toBe(-1);
+    peer.end();
+  });
+
+  test('may be of another size than a message on echo://, and the next one follows it', async () => {
+    const { client, peer } = await bridged();
+    const data = Buffer.alloc(LIMIT + 1, 'a');
+    client.send(compressedFrame(BINARY, deflated(data)), 'c1 87 00000000 f248cdc9c90700');
+    expect((await peer.take(data.length)).equals(data)).toBe(true);
+    expect(String(await peer.take(5))).toBe('Hello');
+  });
+});
+
+describe('a stream peer that sends to a client', () => {
+  /** Messages of any size, which side by side are the data. */
+  async function expectAll(client: DeflateClient, data: Buffer): Promise<void> {
+    let at = 0;
+    while (at < data.length) {
+      const message = await client.readMessage();
+      const right = message.data.equals(data.subarray(at, at + message.data.length));
+      expect(right, `the bytes from ${at} on are in their place`).toBe(true);
+      at += message.data.length;
+    }
+    expect((await client.readClose()).code).toBe(1000);
+  }
+
+  test('192 MiB that deflate to next to nothing takes little memory', async () => {
+    const data = inflatedBomb(BINARY, 192 * MIB);
+    await using daemon = await startDaemon([
+      ...['-c', `host=${peers.address}`, '-c', 'framing=binary', '--compression', 'on'],
+    ]);
+    await withinMemory(daemon, MOST_GROWTH, async () => {
+      const client = await DeflateClient.agree(daemon);
+      const peer = await peers.accept();
+      peer.write(data);
+      peer.end();
+      await expectAll(client, data);
+      client.stream.destroy();
+    });
+  }, 60_000);
+
+  test('what does not deflate is held back while the client does not read', async () => {
+    // A period beyond the window.
+    const data = Buffer.alloc(32 * MIB, new Random(SEED).bytes(251 * 1_024));
+    const { client, peer } = await bridged();
+    client.stream.socket.pause();
+    peer.write(data);
+    peer.end();
+    const { socket } = peer;
+    await stable(() => socket.bytesWritten - socket.writableLength);
+    expect(socket.writableLength, 'what the daemon does not take').toBeGreaterThan(0);
+    client.stream.socket.resume();
+    await expectAll(client, data);
+  }, 60_000);
+});
+
+describe('with --compression-connections 1', () => {
+  let single: Daemon;
+  beforeAll(async () => {
+    single = await startDaemon([
+      ...['-c', 'host=echo://', '--compression', 'on', '--compression-connections', '1'],
+    ]);
+  });
+  afterAll(() => single?.stop('SIGKILL'));
+
+  /** Whether a new connection is compressed; it works in either case. */
+  async function next(): Promise<DeflateClient> {
+    const client = await DeflateClient.offer(single, 'permessage-deflate; client_max_window_bits');
+    client.send(clientFrame(TEXT, 'a'.repeat(1_000)));
+    const { compressed } = await client.expectData(TEXT, 'a'.repeat(1_000));
+    expect(compressed).toBe(client.agreement !== undefined);
+    return client;
+  }
+
+  /** The one place, as soon as it is free, which is some time after the client before has seen its end. */
+  async function untilFree(): Promise<DeflateClient> {
+    for (const last = Date.now() + DEADLINE; Date.now() < last; ) {
+      const client = await next();
+      if (client.agreement !== undefined) return client;
+      client.send(clientClose(1000));
+      await client.expectCloseEcho(1000);
+      client.stream.end();
+    }
+    throw new Error(`no connection is compressed within ${DEADLINE} ms`);
+  }
+
+  test('the second goes on without, and the next after the first has closed has it again', async () => {
+    const first = await untilFree();
+    const second = await next();
+    expect(second.agreement).toBeUndefined();
+    // RSV1 was not agreed to there.
+    second.send('c1 87 00000000 f248cdc9c90700');
+    await second.expectFailed(1002);
+    second.stream.end();
+    first.send(clientClose(1000));
+    await first.expectCloseEcho(1000);
+    first.stream.end();
+    const third = await untilFree();
+    third.send(clientClose(1000));
+    await third.expectCloseEcho(1000);
+    third.stream.end();
+  });
+
+  test.each([
+    ['ends its TCP connection', (client: DeflateClient) => client.stream.end()],
+    ['resets its TCP connection', (client: DeflateClient) => client.stream.reset()],
+    ['breaks a rule', (client: DeflateClient) => client.send('c9 80 00000000')],
+    ['sends what is corrupt', (client: DeflateClient) => client.send('c1 81 00000000 07')],
+    [
+      'leaves within a message',
+      (client: DeflateClient) => {
+        client.send(compressedFrame(BINARY, deflated(Buffer.alloc(MIB)).subarray(0, 500), { fin: false }));
+        client.stream.reset();
+      },
+    ],
+  ])('a client that %s leaves its place', async (_, leave) => {
+    const first = await untilFree();
+    leave(first);
+    const second = await untilFree();
+    first.stream.destroy();
+    second.stream.destroy();
+  });
+
+  test('clients that offer nothing, or what is declined, take no place', async () => {
+    const without: DeflateClient[] = [];
+    for (const fields of [[], ['foo'], ['permessage-deflate; foo']])
+      without.push(await DeflateClient.offer(single, ...fields));
+    const compressed = await untilFree();
+    for (const client of without) expect(client.agreement).toBeUndefined();
+    for (const client of [...without, compressed]) client.stream.destroy();
+  });
+});
+
+test('at the end the daemons run and echo', async () => {
+  await expectStillEchoing(echo);
+  await expectRunning(bridge);
+});
