@@ -131,19 +131,26 @@ export class DeflateClient extends RawClient {
 
   /** Reads one message with all its fragments. Pongs between them are put aside. */
   async readMessage(): Promise<Message> {
-    const first = await this.#readData();
-    const what = `frame ${first.opcode.toString(16)} with ${show(first.payload)}`;
-    expect([TEXT, BINARY], `expected the start of a message, got ${what}`).toContain(first.opcode);
-    const parts = [first.payload];
-    for (let { fin } = first; !fin; ) {
-      const next = await this.#readData();
-      expect(next.opcode, 'a continuation').toBe(0);
+    const message = await this.readMessageOrClose();
+    if (message.opcode === CLOSE) throw new Error(`expected a message, got a Close: ${show(message.data)}`);
+    return message;
+  }
+
+  /** The same where a Close may come, with its payload as data. */
+  async readMessageOrClose(): Promise<Message> {
+    const { opcode, fin, rsv1, payload } = await this.#readNonPong();
+    if (opcode === CLOSE) return { opcode, compressed: false, payload, data: payload };
+    const what = `frame ${opcode.toString(16)} with ${show(payload)}`;
+    expect([TEXT, BINARY], `expected the start of a message, got ${what}`).toContain(opcode);
+    const parts = [payload];
+    for (let last = fin; !last; ) {
+      const next = await this.#readNonPong();
+      expect(next.opcode, `a continuation: ${show(next.payload)}`).toBe(0);
       parts.push(next.payload);
-      ({ fin } = next);
+      last = next.fin;
     }
-    const payload = Buffer.concat(parts);
-    const data = first.rsv1 ? this.#inflater!.message(payload) : payload;
-    return { opcode: first.opcode, compressed: first.rsv1, payload, data };
+    const whole = Buffer.concat(parts);
+    return { opcode, compressed: rsv1, payload: whole, data: rsv1 ? this.#inflater!.message(whole) : whole };
   }
 
   /** Reads a message that must have this type and this content, compressed or not. */
@@ -165,10 +172,9 @@ export class DeflateClient extends RawClient {
     }
   }
 
-  async #readData(): Promise<Frame> {
+  async #readNonPong(): Promise<Frame> {
     for (;;) {
       const frame = await this.readFrame();
-      if (frame.opcode === CLOSE) throw new Error(`expected a message, got a Close: ${show(frame.payload)}`);
       if (frame.opcode !== PONG) return frame;
       this.pongs.push(frame.payload);
     }

@@ -2,25 +2,29 @@
  * What compression must not do to the daemon: messages that inflate to much more than they are, peers that do not keep
  * up with them, and more windows than there is memory for. RFC 7692 §8 and RFC 6455 §10.4.
  */
-import { readFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type ByteStream, DEADLINE } from '../support/byte-stream.ts';
+import { type ByteStream, connectTo, DEADLINE } from '../support/byte-stream.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { Deflater } from '../support/deflate.ts';
 import { compressedFragments, compressedFrame, DeflateClient } from '../support/deflate-client.ts';
 import { stable } from '../support/in-process.ts';
 import { Random, SEED } from '../support/randomness.ts';
-import { BINARY, clientClose, clientFrame, hex, PING, TEXT } from '../support/raw-client.ts';
+import { BINARY, clientClose, clientFrame, hex, PING, request, TEXT } from '../support/raw-client.ts';
 import { expectRunning, expectStillEchoing } from '../support/still-serving.ts';
-import { TcpPeer } from '../support/tcp-peer.ts';
+import { refusingPort, TcpPeer } from '../support/tcp-peer.ts';
 import { MIB, pattern } from '../support/ws-wire.ts';
 
 /** The largest message that is collected (docs, and the limit of the engine). */
 const LIMIT = 16 * MIB;
 
 /** Far above what a daemon needs for its own, far below what the bombs here inflate to. */
-const MOST_GROWTH = 96 * MIB;
+const MOST_GROWTH = 64 * MIB;
 
 /** What the bombs inflate to: no period near a power of two, and as text with characters over every boundary. */
 const REGULAR: Readonly<Record<number, Buffer>> = {
@@ -243,6 +247,22 @@ describe('a compressed message towards a stream peer', () => {
     60_000,
   );
 
+  test('that came with the request, before there was a peer, arrives whole', async () => {
+    const { payload, length } = bomb(REGULAR[BINARY]!, 64 * MIB);
+    const client = new DeflateClient(await connectTo(bridge));
+    client.send(
+      request({ add: ['Sec-WebSocket-Extensions: permessage-deflate'] }),
+      compressedFrame(BINARY, payload),
+      clientClose(1000),
+    );
+    const peer = await peers.accept();
+    await expectRegular(peer, BINARY, length);
+    expect(await peer.rest()).toHaveLength(0);
+    peer.end();
+    await client.readAccepted();
+    await client.expectCloseEcho(1000);
+  });
+
   test('is passed on as it comes, not when it is whole', async () => {
     const { client, peer } = await bridged();
     const deflater = new Deflater();
@@ -283,6 +303,25 @@ describe('a compressed message towards a stream peer', () => {
     client.send(compressedFrame(BINARY, deflated(data)), 'c1 87 00000000 f248cdc9c90700');
     expect((await peer.take(data.length)).equals(data)).toBe(true);
     expect(String(await peer.take(5))).toBe('Hello');
+  });
+});
+
+describe('a compressed message towards a datagram peer', () => {
+  test('is one datagram; one that inflates beyond the limit is 1009', async () => {
+    const peer = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(peer, 'listening');
+    onTestFinished(() => void peer.close());
+    const host = `host=udp://127.0.0.1:${peer.address().port}`;
+    await using daemon = await startDaemon(['-c', host, '--compression', 'on']);
+    const client = await DeflateClient.agree(daemon);
+    const data = pattern(10_000);
+    const received = once(peer, 'message');
+    client.send(compressedFrame(BINARY, deflated(data)));
+    expect(((await received)[0] as Buffer).equals(data)).toBe(true);
+    await withinMemory(daemon, MOST_GROWTH, async () => {
+      client.send(compressedFrame(BINARY, bomb(Buffer.alloc(MIB, 'a'), 256 * MIB).payload));
+      await client.expectFailed(1009);
+    });
   });
 });
 
@@ -328,6 +367,26 @@ describe('a stream peer that sends to a client', () => {
     await expectAll(client, data);
   }, 60_000);
 });
+
+test('the windows of connections that have ended take no memory', async () => {
+  await using daemon = await startDaemon(['-c', 'host=echo://', '--compression', 'on']);
+  const data = Buffer.alloc(1_000, 'a');
+  const frame = compressedFrame(BINARY, deflated(data));
+  // A window and what belongs to it are about 300 KB: in all, twice what may be used.
+  await withinMemory(daemon, MOST_GROWTH, async () => {
+    for (let i = 0; i < 450; i += 1) {
+      const client = await DeflateClient.agree(daemon);
+      client.send(frame);
+      await client.expectData(BINARY, data);
+      if (i % 3 === 0) client.stream.reset();
+      else {
+        if (i % 3 === 1) client.send(clientClose(1000));
+        client.stream.end();
+        await client.stream.rest();
+      }
+    }
+  });
+}, 40_000);
 
 describe('with --compression-connections 1', () => {
   let single: Daemon;
@@ -394,6 +453,41 @@ describe('with --compression-connections 1', () => {
     const second = await untilFree();
     first.stream.destroy();
     second.stream.destroy();
+  });
+
+  test('a client that is refused takes no place', async () => {
+    const refusing = await refusingPort();
+    const folder = mkdtempSync(join(tmpdir(), 'ws-'));
+    onTestFinished(() => {
+      refusing.release();
+      rmSync(folder, { recursive: true });
+    });
+    writeFileSync(join(folder, 'echo'), 'echo:// *\n');
+    writeFileSync(join(folder, 'dead'), `tcp://127.0.0.1:${refusing.port} *\n`);
+    await using daemon = await startDaemon([
+      ...['-b', 'file', '-c', `path=${folder}`, '-c', 'expression=%endpoint%'],
+      ...['--compression', 'on', '--compression-connections', '1'],
+    ]);
+    const ask = async (target: string): Promise<DeflateClient> => {
+      const client = new DeflateClient(await connectTo(daemon));
+      client.send(
+        request({
+          requestLine: `GET ${target} HTTP/1.1`,
+          add: ['Sec-WebSocket-Extensions: permessage-deflate'],
+        }),
+      );
+      return client;
+    };
+    // What became of each is known, and its place with it, before the next one asks.
+    for (const target of ['/dead', '/nowhere', '/dead']) {
+      const client = await ask(target);
+      const { status } = await client.readResponse();
+      expect(status === 101 || status >= 400).toBe(true);
+      await client.stream.rest();
+      client.stream.end();
+    }
+    const { fields } = await (await ask('/echo')).readAccepted();
+    expect(fields.get('sec-websocket-extensions')).toHaveLength(1);
   });
 
   test('clients that offer nothing, or what is declined, take no place', async () => {
