@@ -141,6 +141,12 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     return free;
   }
 
+  onYield(): void {
+    setImmediate(() => {
+      if (!this.#peerFull) this.#connection.resume();
+    });
+  }
+
   onReceivable(): void {
     this.#client.resume();
   }

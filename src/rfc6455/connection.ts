@@ -66,6 +66,8 @@ export interface ConnectionHandler {
    * False: enough, until `resume`.
    */
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean;
+  /** There is more to do than others should wait for: call `resume` in the next turn of the event loop. */
+  onYield(): void;
   /** Bytes from the client are taken again, after `receive` returned false. */
   onReceivable(): void;
   /** Messages are taken again, after `send` returned false. */
@@ -123,6 +125,7 @@ export class Connection implements FrameSink {
     });
     this.#inbound = new Inbound({
       onPayload: (payload, opcode) => handler.onPayload(payload, opcode),
+      onYield: () => handler.onYield(),
       onIdle: () => this.#goOn(),
       onFailed,
     });
@@ -174,7 +177,7 @@ export class Connection implements FrameSink {
     else this.#end({ by: 'eof' });
   }
 
-  /** The peer takes payload again, after `onPayload` returned false. */
+  /** The peer takes payload again, after `onPayload` returned false; or the turn is over, after `onYield`. */
   resume(): void {
     this.#inbound.unblock();
     this.#goOn();

@@ -14,6 +14,8 @@ import { Utf8Validator } from './utf8.ts';
 export interface InboundHandler {
   /** To a stream peer any piece of the stream, and `opcode` is BINARY; else a whole message. False: enough, until `unblock`. */
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean;
+  /** There is more to do than others should wait for: call `goOn` in the next turn of the event loop. */
+  onYield(): void;
   /** What had to wait for another thread may go on: call `goOn`. */
   onIdle(): void;
   onFailed(fault: Fault): void;
@@ -105,7 +107,6 @@ export class Inbound implements InflateHandler {
 
   /** Goes on with a piece that was held back. Throws Faults, as `takeCompressed` does. */
   goOn(): void {
-    this.beginTurn();
     this.#inflater?.goOn();
     this.flush();
   }
@@ -147,6 +148,10 @@ export class Inbound implements InflateHandler {
       if (ends) this.#deliver(message.take(), this.#opcode);
     }
     return !this.#full;
+  }
+
+  onYield(): void {
+    this.#handler.onYield();
   }
 
   onIdle(): void {

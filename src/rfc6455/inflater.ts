@@ -1,9 +1,9 @@
 /**
  * Inflates the messages of one client (RFC 7692 §7.2.2), piece by piece, and never faster than its taker takes.
  *
- * A piece is worked off in steps of at most 64 KiB of output. `push` says whether it is done. Where it is not, either
- * the taker wants no more, and `goOn` goes on with it, or zlib works in another thread, and `onIdle` tells when `goOn`
- * is to be called. Until then the next piece has to wait, which keeps everything behind it in order.
+ * A piece is worked off in steps of at most 64 KiB of output. `push` says whether it is done. Where it is not, `goOn` is
+ * to be called: when the taker wants more, when others have had their turn (`onYield`), or when another thread is ready
+ * (`onIdle`). Until then the next piece has to wait, which keeps everything behind it in order.
  *
  * What zlib keeps for a client is made with its first compressed message.
  */
@@ -38,6 +38,8 @@ export interface InflateHandler {
    * @returns false: no more until `unblock`
    */
   onInflated(bytes: Uint8Array, start: number, end: number, ends: boolean): boolean;
+  /** Enough for one turn of the event loop: call `goOn` in the next. */
+  onYield(): void;
   /** What another thread did is done; `goOn` goes on from there. */
   onIdle(): void;
   /** What another thread did has failed. */
@@ -48,11 +50,13 @@ export interface InflateHandler {
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 const EMPTY = new Uint8Array(0);
 
+/** Output of one turn, in bytes: about 1 ms of work. A read of 64 KiB can hold 64 MiB, and others are waiting. */
+const TURN_BYTES = 1024 * 1024;
 /**
- * How many final blocks may be worked off at once. Behind each a stream is made anew, some 20 µs and 40 KiB for as
- * little as two bytes from the client: from here on others get their turn in between.
+ * What a final block counts as, in bytes of output: behind it a stream is made anew, some 20 µs and 40 KiB for as little
+ * as two bytes from the client.
  */
-const FINALS_AT_ONCE = 8;
+const FINAL_BYTES = 32 * 1024;
 
 /** The output of every step in this thread; whoever takes it copies it. */
 const output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
@@ -85,7 +89,8 @@ export class Inflater {
   /** The taker wants no more. */
   #held = false;
   #closed = false;
-  #finals = 0;
+  /** Output that is left for this turn. */
+  #turn = TURN_BYTES;
   /** Compressed bytes of the message so far. */
   #messageBytes = 0;
 
@@ -126,15 +131,16 @@ export class Inflater {
     this.#held = false;
   }
 
-  /** Goes on with the piece that is under way, if there is one. As `push`. */
+  /** Goes on with the piece that is under way, if there is one, in a turn of its own. Throws as `push` does. */
   goOn(): void {
+    this.beginTurn();
     if (this.#working) this.#stream?.resume();
     else if (this.#busy) this.#run();
   }
 
   /** A new turn of the event loop: others have had theirs. */
   beginTurn(): void {
-    this.#finals = 0;
+    this.#turn = TURN_BYTES;
   }
 
   /** Frees what zlib holds. Nothing is handed on any more. */
@@ -154,11 +160,14 @@ export class Inflater {
         else return this.#finishPiece();
       } else if (this.#held) {
         return false;
-      } else if (this.#sync && this.#finals < FINALS_AT_ONCE) {
-        this.#step();
-      } else {
+      } else if (!this.#sync) {
         this.#stepElsewhere();
         return false;
+      } else if (this.#turn <= 0) {
+        this.#handler.onYield();
+        return false;
+      } else {
+        this.#step();
       }
     }
     return false;
@@ -201,6 +210,7 @@ export class Inflater {
       throw new Fault('inflate-failed', { message: asFault(error).details['message'] }, error);
     }
     const produced = OUTPUT_BYTES - left.output;
+    this.#turn -= produced;
     this.#at = this.#end - left.input;
     this.#more = left.output === 0;
     // Input left, though there is room for output: a final block has ended.
@@ -221,7 +231,6 @@ export class Inflater {
       settled = true;
       stream.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', onError);
       this.#working = false;
-      this.#finals = 0;
       if (this.#closed) return;
       this.#at = ended ? this.#at + stream.bytesWritten - before : this.#end;
       if (ended) this.#restart();
@@ -271,11 +280,10 @@ export class Inflater {
   #restart(): void {
     if (this.#closed) return;
     this.#stream?.close();
-    this.#finals += 1;
+    this.#turn -= FINAL_BYTES;
     this.#restarted = true;
     this.#more = false;
-    const sync = this.#sync && this.#finals < FINALS_AT_ONCE;
-    this.#stream = inflateRaw(this.#windowBits, sync, this.#window.contents());
+    this.#stream = inflateRaw(this.#windowBits, this.#sync, this.#window.contents());
     if (this.#inTail && this.#at === 0) this.#at = this.#end;
   }
 }

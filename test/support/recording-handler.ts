@@ -6,7 +6,7 @@
  *     http HTTP/1.1 404 …        an HTTP response as text, the value of Date replaced by *
  *     request /chat
  *     text 48656c6c6f            payload for the peer (or binary)
- *     receivable                 bytes are taken again; sendable: messages
+ *     receivable                 bytes are taken again; sendable: messages; yield: enough for a turn
  *     closed client 1000 bye     how it ended
  */
 import type { ConnectionHandler, Ending } from '../../src/rfc6455/connection.ts';
@@ -48,6 +48,10 @@ export class RecordingHandler implements ConnectionHandler {
     );
     this.meanwhile.onPayload?.();
     return this.taking;
+  }
+
+  onYield(): void {
+    this.seen.push('yield');
   }
 
   onReceivable(): void {
