@@ -167,17 +167,22 @@ describe('a message on echo:// that inflates', () => {
     client.stream.end();
   });
 
-  test('for one client does not hold up another one for good', async () => {
-    const [busy, other] = [await DeflateClient.agree(echo), await DeflateClient.agree(echo)];
-    const data = Buffer.alloc(LIMIT, 'a');
-    const frame = compressedFrame(BINARY, deflated(data));
-    busy.send(frame, frame, frame);
-    for (let i = 0; i < 10; i += 1) {
-      other.send('c1 87 00000000 f248cdc9c90700');
-      await other.expectData(TEXT, 'Hello');
-    }
-    for (let i = 0; i < 3; i += 1) await busy.expectData(BINARY, data);
-    busy.stream.end();
+  const busy: [string, number, Buffer, Buffer][] = [
+    ['to 16 MiB, ten times,', 10, bomb(Buffer.alloc(MIB, 'a'), LIMIT).payload, Buffer.alloc(LIMIT, 'a')],
+    ['from 100,000 final blocks', 1, Buffer.concat([Buffer.alloc(200_000, hex('0300')), hex('00')]), hex('')],
+  ];
+  test.each(busy)('%s lets another client have its Pong meanwhile', async (_, times, payload, data) => {
+    const [client, other] = [await DeflateClient.agree(echo), await DeflateClient.agree(echo)];
+    client.send(...Array<Buffer>(times).fill(compressedFrame(BINARY, payload)));
+    let echoed = false;
+    const echoes = (async () => {
+      for (let i = 0; i < times; i += 1) await client.expectData(BINARY, data);
+      echoed = true;
+    })();
+    await other.expectOpen();
+    expect(echoed, 'the last echo is there').toBe(false);
+    await echoes;
+    client.stream.end();
     other.stream.end();
   });
 });
@@ -221,7 +226,7 @@ describe('a compressed message towards a stream peer', () => {
   ])(
     'waits for a peer that does not read, and so does the client; little of it is in memory meanwhile (%s)',
     async (_, opcode) => {
-      const { payload, length } = bomb(REGULAR[opcode]!, 160 * MIB);
+      const { payload, length } = bomb(REGULAR[opcode]!, 128 * MIB);
       await using daemon = await startDaemon([
         ...['-c', `host=${peers.address}`, '-c', 'framing=binary', '--compression', 'on'],
       ]);
@@ -338,8 +343,8 @@ describe('a stream peer that sends to a client', () => {
     expect((await client.readClose()).code).toBe(1000);
   }
 
-  test('160 MiB that deflate to next to nothing take little memory', async () => {
-    const data = Buffer.alloc(160 * MIB, REGULAR[BINARY]);
+  test('128 MiB that deflate to next to nothing take little memory', async () => {
+    const data = Buffer.alloc(128 * MIB, REGULAR[BINARY]);
     await using daemon = await startDaemon([
       ...['-c', `host=${peers.address}`, '-c', 'framing=binary', '--compression', 'on'],
     ]);

@@ -595,7 +595,7 @@ describe.concurrent('the order of frames', () => {
     const client = await open();
     const deflater = new Deflater();
     const random = new Random(SEED);
-    const large = Buffer.concat([random.bytes(100_000), Buffer.alloc(2 * MIB, 'The same again. ')]);
+    const large = Buffer.concat([random.bytes(100_000), Buffer.alloc(MIB, 'The same again. ')]);
     const sent: Buffer[] = [];
     const frames: Buffer[] = [];
     for (let i = 0; i < 4; i += 1) {
@@ -616,15 +616,15 @@ describe.concurrent('the order of frames', () => {
     await client.stream.expectEnd();
   });
 
-  test('is kept by two thousand messages in one write', async () => {
+  test('is kept by five hundred messages in one write', async () => {
     const client = await open();
     const deflater = new Deflater();
-    const frames = Array.from({ length: 2_000 }, (_, i) => {
+    const frames = Array.from({ length: 500 }, (_, i) => {
       const text = Buffer.from(`message number ${i}`);
       return i % 3 === 0 ? clientFrame(TEXT, text) : compressedFrame(TEXT, deflater.message(text));
     });
     client.send(...frames, clientClose(1000));
-    for (let i = 0; i < 2_000; i += 1) await client.expectData(TEXT, `message number ${i}`);
+    for (let i = 0; i < 500; i += 1) await client.expectData(TEXT, `message number ${i}`);
     await client.expectCloseEcho(1000);
   });
 

@@ -234,7 +234,7 @@ describe.concurrent('the size of the window of the server (§7.1.2.1)', () => {
   async function expectWithin(opened: DeflateClient, bits: number): Promise<void> {
     const random = new Random(SEED);
     const [part, size] = [random.bytes(300), 2 ** bits];
-    const gaps = [0, size >> 1, size, 2 * size, 3 * size, 5 * size].map((length) => random.bytes(length));
+    const gaps = [0, size >> 1, size, 3 * size].map((length) => random.bytes(length));
     const messages = [
       ...gaps.map((gap) => Buffer.concat([part, gap, part])),
       ...gaps.flatMap((gap) => [Buffer.concat([gap, Buffer.alloc(THRESHOLD)]), part]),
