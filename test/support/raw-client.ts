@@ -7,6 +7,7 @@
  */
 import { expect } from 'vitest';
 import { type ByteStream, connectTo, DEADLINE, hex, show } from './byte-stream.ts';
+import { compressionAgreed, compressionOffer } from './compression-agreed.ts';
 
 export { hex } from './byte-stream.ts';
 
@@ -111,10 +112,14 @@ export class RawClient {
   }
 
   /** Connects and completes the opening handshake. */
-  static async open(address: { host: string; port: number }, head: Buffer = request()): Promise<RawClient> {
+  static async open(
+    address: { host: string; port: number },
+    head: Buffer = request({ add: compressionOffer() }),
+  ): Promise<RawClient> {
     const client = await RawClient.connect(address);
     client.send(head);
-    await client.expectAccepted();
+    if (compressionAgreed()) await client.readAccepted();
+    else await client.expectAccepted();
     return client;
   }
 
