@@ -30,6 +30,7 @@ import type { Logger } from './observability/logger.ts';
 import { Connection, type ConnectionHandler, type Ending } from './rfc6455/connection.ts';
 import type { OpeningRequest } from './rfc6455/handshake.ts';
 import { BINARY, type DataOpcode, TEXT } from './rfc6455/opcodes.ts';
+import type { Compression } from './rfc6455/permessage-deflate.ts';
 import { type Plan, planRoute, Rejection, type RoutingOptions } from './routing.ts';
 import { Segmenter, type SegmentSink } from './segmenter.ts';
 import { dial } from './transports/dial.ts';
@@ -43,6 +44,8 @@ export interface BridgeServices {
   readonly routing: RoutingOptions;
   readonly resolver: Resolver;
   readonly limits: Limits;
+  /** Compression for those clients that offer it; undefined: none. */
+  readonly compression: Compression | undefined;
   /** Time without a byte from the client before it is sent a Ping, and from then on before it is dropped, in ms. 0: off. */
   readonly keepalive: number;
   /** The folder in which clients of Unix datagram peers bind a path, if not an abstract name. */
@@ -112,7 +115,12 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#client.tick(now);
     this.#peer?.tick(now);
     if (this.#peer !== undefined) this.#story.drops(this.#peer);
-    const verdict = this.#clientClock.tick(now, this.#connection.state, this.#client, this.#peerFull);
+    const verdict = this.#clientClock.tick(
+      now,
+      this.#connection.state,
+      this.#client,
+      !this.#connection.receivable,
+    );
     if (verdict === 'ping') {
       this.#connection.ping();
     } else if (verdict === 'head-timeout') {
@@ -133,18 +141,30 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     return free;
   }
 
+  onYield(): void {
+    setImmediate(() => {
+      if (!this.#peerFull) this.#connection.resume();
+    });
+  }
+
+  onReceivable(): void {
+    this.#client.resume();
+  }
+
+  onSendable(): void {
+    this.#resumePeer();
+  }
+
   onRequest(request: OpeningRequest): void {
     this.#target = request.target;
     void this.#connectPeer(request);
   }
 
-  onPayload(payload: Uint8Array, opcode: DataOpcode): void {
+  onPayload(payload: Uint8Array, opcode: DataOpcode): boolean {
     this.#up += payload.length;
     this.#log.trace?.('to-peer', { id: this.#id, bytes: payload.length });
-    if (!this.#peer!.write(payload, opcode)) {
-      this.#peerFull = true;
-      this.#client.pause();
-    }
+    this.#peerFull = !this.#peer!.write(payload, opcode);
+    return !this.#peerFull;
   }
 
   onClosed(ending: Ending): void {
@@ -160,7 +180,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   onSegment(text: boolean, bytes: Uint8Array, start: number, end: number): void {
     this.#down += end - start;
     this.#log.trace?.('to-client', { id: this.#id, bytes: end - start, text });
-    this.#connection.send(text ? TEXT : BINARY, bytes, start, end);
+    // While another thread compresses, what the peer sends would pile up.
+    if (!this.#connection.send(text ? TEXT : BINARY, bytes, start, end)) this.#peer?.pause();
   }
 
   // ------------------------------------------------------------------------------------------ from the client
@@ -177,7 +198,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   clientDrain(): void {
     this.#clientFull = false;
     this.#connection.drained();
-    if (!this.#clientFull) this.#peer?.resume();
+    this.#resumePeer();
   }
 
   clientStall(): void {
@@ -205,7 +226,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerDrain(): void {
     this.#peerFull = false;
-    this.#client.resume();
+    this.#connection.resume();
   }
 
   peerEnd(): void {
@@ -252,20 +273,26 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   #open(peer: Transport, plan: Plan, segmenter: Segmenter): void {
-    const { limits } = this.#services;
+    const { limits, compression } = this.#services;
     this.#peer = peer;
     this.#peerGone = false;
     this.#segmenter = segmenter;
-    this.#story.opened(this.#target, plan);
     peer.start(new PeerSide(this));
     this.#clientClock.heard();
     this.#connection.accept({
       subprotocol: plan.subprotocol,
       peer: peer.kind,
       messageBytes: Math.min(limits.messageBytes, peer.maximum),
+      compression,
     });
-    // Early frames may have paused it.
-    if (!this.#peerFull) this.#client.resume();
+    this.#story.opened(this.#target, plan, this.#connection.extensions);
+    // Early frames may have filled the peer.
+    if (this.#connection.receivable) this.#client.resume();
+    else this.#client.pause();
+  }
+
+  #resumePeer(): void {
+    if (!this.#clientFull && this.#connection.sendable) this.#peer?.resume();
   }
 
   #refuse(error: unknown): void {
@@ -319,6 +346,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       plan: this.#plan,
       status: this.#status,
       carried: this.#segmenter && { up: this.#up, down: this.#down, mistyped: this.#segmenter.mistyped },
+      saved: this.#connection.extensions === undefined ? undefined : this.#connection.saved,
       client: this.#client,
       peer: this.#peer,
       why: this.#why,

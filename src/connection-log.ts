@@ -17,6 +17,8 @@ export interface Summary {
   readonly status: number | undefined;
   /** Undefined: it was never open. */
   readonly carried: { readonly up: number; readonly down: number; readonly mistyped: number } | undefined;
+  /** Bytes that compression kept off the wire. Undefined: there was none. */
+  readonly saved: { readonly up: number; readonly down: number } | undefined;
   readonly client: Transport;
   readonly peer: Transport | undefined;
   readonly why: Fault | undefined;
@@ -49,7 +51,12 @@ export class ConnectionLog {
     this.#log.debug?.('dialling', { id: this.#id, peer: formatAddress(address) });
   }
 
-  opened(target: string | undefined, { address, framingName, subprotocol }: Plan): void {
+  /** @param extensions as the client was answered */
+  opened(
+    target: string | undefined,
+    { address, framingName, subprotocol }: Plan,
+    extensions: string | undefined,
+  ): void {
     this.#log.info?.('open', {
       id: this.#id,
       client: this.#client,
@@ -57,6 +64,7 @@ export class ConnectionLog {
       peer: formatAddress(address),
       framing: framingName,
       subprotocol,
+      extensions,
     });
   }
 
@@ -83,7 +91,7 @@ export class ConnectionLog {
     this.#log.warn?.('the client is slower than its peer: datagrams are dropped', { id: this.#id });
   }
 
-  ended({ target, plan, status, carried, client, peer, why = new Fault('internal') }: Summary): void {
+  ended({ target, plan, status, carried, saved, client, peer, why = new Fault('internal') }: Summary): void {
     const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
@@ -97,6 +105,8 @@ export class ConnectionLog {
             up: carried.up,
             down: carried.down,
             mistyped: carried.mistyped || undefined,
+            'saved-up': saved?.up,
+            'saved-down': saved?.down,
           }),
       dropped: peer?.dropped || undefined,
       'undelivered-up': peer?.undelivered || undefined,

@@ -11,6 +11,7 @@ import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
 import type { Backend } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
+import { Compression, type CompressionOptions } from './rfc6455/permessage-deflate.ts';
 import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';
 import { HIGH_WATER, STREAM_OPTIONS } from './transports/stream.ts';
@@ -32,6 +33,8 @@ export interface DaemonOptions {
   /** In ms. 0: off. */
   readonly keepalive: number;
   readonly limits: Limits;
+  /** For clients that offer permessage-deflate. @default none is accepted */
+  readonly compression?: CompressionOptions | undefined;
   readonly log: Logger;
   /** The folder in which clients of Unix datagram peers bind a path. @default abstract names instead */
   readonly dgramDir?: string | undefined;
@@ -78,6 +81,7 @@ export class Daemon {
       },
       resolver: options.resolver ?? createResolver(),
       limits: options.limits,
+      compression: options.compression && new Compression(options.compression),
       keepalive: options.keepalive,
       dgramDir: options.dgramDir,
       clientName: options.path === undefined ? 'unknown' : 'unix',

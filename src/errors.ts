@@ -51,6 +51,7 @@ const FRAME = {
   'message-interrupted': answer(400, 1002, 'new message inside a fragmented one'),
   'close-malformed': answer(400, 1002, 'malformed Close payload'),
   'close-code-invalid': answer(400, 1002, 'invalid close code'),
+  'inflate-failed': answer(400, 1007, 'compressed data is corrupt'),
   'text-not-utf8': answer(400, 1007, 'text is not valid UTF-8'),
 } as const;
 

@@ -19,6 +19,20 @@ export { FAULTS, type FaultCode } from './errors.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { createLogger, type Logger, type LogLevel } from './observability/logger.ts';
 
+/** See docs/configuration.md for what each costs. */
+export interface StartCompression {
+  /** 1, fast, to 9, small. @default 6 */
+  readonly level?: number;
+  /** Largest window to agree on, 9 to 15. @default 15 */
+  readonly windowBits?: number;
+  /** Whose messages may refer to those before. @default 'both' */
+  readonly takeover?: 'both' | 'server' | 'client' | 'none';
+  /** Messages of fewer bytes go out uncompressed. @default 64 */
+  readonly threshold?: number;
+  /** Most connections that are compressed at a time. @default 1000 */
+  readonly connections?: number;
+}
+
 export interface StartOptions {
   /** @default 8001; 0: the system chooses one */
   readonly port?: number;
@@ -36,6 +50,8 @@ export interface StartOptions {
   readonly backend?: string;
   /** What `-c` takes on the command line; a list for an option that may be repeated. */
   readonly backendOptions?: Readonly<Record<string, string | readonly string[]>>;
+  /** Compresses messages for clients that offer it; with options of its own, or as they are by default. @default false */
+  readonly compression?: boolean | StartCompression;
   /** Bounds other than the defaults. */
   readonly limits?: Partial<Limits>;
   /** Where log lines go. @default nowhere */
@@ -63,6 +79,7 @@ export async function start(options: StartOptions = {}): Promise<Daemon> {
 
 function toSettings(options: StartOptions): Setting[] {
   const { backend, backendOptions = {}, port, listen, ping, socketMode, dgramDir, plugins = [] } = options;
+  const { compression = false } = options;
   const settings: Setting[] = [];
   const add = (section: Setting['section'], name: string, value: string | number | undefined) => {
     if (value !== undefined)
@@ -81,6 +98,14 @@ function toSettings(options: StartOptions): Setting[] {
   add('core', 'socket-mode', socketMode);
   add('core', 'dgram-dir', dgramDir);
   for (const plugin of plugins) add('core', 'plugin', plugin);
+  add('core', 'compression', compression === false ? 'off' : 'on');
+  if (typeof compression === 'object') {
+    add('core', 'compression-level', compression.level);
+    add('core', 'compression-window-bits', compression.windowBits);
+    add('core', 'compression-takeover', compression.takeover);
+    add('core', 'compression-threshold', compression.threshold);
+    add('core', 'compression-connections', compression.connections);
+  }
   add('core', 'backend', backend);
   for (const [name, values] of Object.entries(backendOptions)) {
     for (const value of typeof values === 'string' ? [values] : values) add('backend', name, value);

@@ -71,6 +71,7 @@ const RULES: readonly Rule[] = [
       'src/transports/address.ts',
       'src/transports/native.ts',
     ],
+    types: ['src/rfc6455/permessage-deflate.ts'],
   },
   // What joins them.
   { from: 'src/segmenter.ts', to: ['src/errors.ts', 'src/growing-buffer.ts'], types: ['src/plugins/api.ts'] },
@@ -122,6 +123,7 @@ const RULES: readonly Rule[] = [
       'src/limits.ts',
       'src/observability/',
       'src/plugins/',
+      'src/rfc6455/permessage-deflate.ts',
       'src/transports/',
       'src/unix-listener.ts',
     ],

@@ -251,6 +251,18 @@ ping = 3
 # default
 #log-level = info
 # default
+#compression = off
+# default
+#compression-level = 6
+# default
+#compression-window-bits = 15
+# default
+#compression-takeover = both
+# default
+#compression-threshold = 64
+# default
+#compression-connections = 1000
+# default
 #drain-wait = 0
 # default
 #drain = 10

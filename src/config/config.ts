@@ -13,6 +13,7 @@ import defaultBackend from '../plugins/backends/default.ts';
 import { Framings } from '../plugins/framings.ts';
 import { loadBackend, loadPlugin } from '../plugins/loader.ts';
 import { builtIn } from '../plugins/modules.ts';
+import type { CompressionOptions } from '../rfc6455/permessage-deflate.ts';
 import { createBackend, knownSettings } from './backend.ts';
 import { type Effective, effectiveSettings, type Sources } from './effective.ts';
 import { CORE_OPTIONS, type CoreOptions, checkWritable, type OptionSpec, UNIX } from './options.ts';
@@ -28,6 +29,8 @@ export interface Config {
   readonly keepalive: number;
   readonly logLevel: LogLevel;
   readonly limits: Limits;
+  /** Undefined: off. */
+  readonly compression: CompressionOptions | undefined;
   readonly dgramDir: string | undefined;
   readonly backendName: string;
   readonly backend: Backend;
@@ -56,6 +59,7 @@ export async function loadConfig(
   const { core, sources, backendSettings, discarded } = sort(settings);
   verify(core, sources);
   warnOfDiscarded(discarded, sources.backend, notices);
+  if (!core.compression) warnOfCompression(sources, notices);
   const framings = new Framings();
   await framings.loadBuiltIn();
   const backends = await loadPlugins(sources.plugin, framings);
@@ -78,6 +82,7 @@ export async function loadConfig(
       drainWait: core['drain-wait'] * 1000,
       drainTimeout: core.drain * 1000,
     }),
+    compression: core.compression ? Object.freeze(compressionOptions(core)) : undefined,
     dgramDir: core['dgram-dir'],
     backendName: core.backend,
     backend,
@@ -85,6 +90,18 @@ export async function loadConfig(
     notices,
     effective: effectiveSettings(sources, plugin, known, files),
   });
+}
+
+function compressionOptions(core: CoreOptions): CompressionOptions {
+  const takeover = core['compression-takeover'];
+  return {
+    level: core['compression-level'],
+    windowBits: core['compression-window-bits'],
+    serverTakeover: takeover === 'both' || takeover === 'server',
+    clientTakeover: takeover === 'both' || takeover === 'client',
+    threshold: core['compression-threshold'],
+    connections: core['compression-connections'],
+  };
 }
 
 interface Sorted {
@@ -125,6 +142,13 @@ function warnOfDiscarded(
     const early = discarded.filter((setting) => setting.layer === layer).map(({ origin }) => origin);
     if (named.length === 1 && early.length > 0)
       notices.warn(`${early.join(', ')}: put it behind ${named[0]!.origin}; before that it does not count`);
+  }
+}
+
+function warnOfCompression(sources: Sources, notices: Notices): void {
+  for (const [name, settings] of Object.entries(sources)) {
+    if (name.startsWith('compression-') && settings.length > 0)
+      notices.warn(`${settings.at(-1)!.origin}: it does nothing while compression is off`);
   }
 }
 

@@ -21,11 +21,22 @@ export interface CoreOptions {
   'dgram-dir': string | undefined;
   'socket-mode': number;
   'log-level': LogLevel;
+  compression: boolean;
+  'compression-level': number;
+  'compression-window-bits': number;
+  'compression-takeover': Takeover;
+  /** In bytes. */
+  'compression-threshold': number;
+  'compression-connections': number;
   /** In seconds. */
   'drain-wait': number;
   /** In seconds. */
   drain: number;
 }
+
+/** Whose compressed messages may refer to those before. */
+const TAKEOVERS = ['both', 'server', 'client', 'none'] as const;
+type Takeover = (typeof TAKEOVERS)[number];
 
 export interface OptionSpec<T> {
   /** On the command line, the usual one last. */
@@ -99,7 +110,50 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
     placeholder: 'LEVEL',
     default: 'info',
     description: LOG_LEVELS.join(', '),
-    parse: parseLogLevel,
+    parse: (text) => parseWord(text, LOG_LEVELS),
+  },
+  compression: {
+    flags: ['--compression'],
+    placeholder: 'SWITCH',
+    default: false,
+    defaultText: 'off',
+    description: 'on or off: compress messages for clients that offer it (permessage-deflate)',
+    parse: (text) => parseWord(text, ['on', 'off']) === 'on',
+  },
+  'compression-level': {
+    flags: ['--compression-level'],
+    placeholder: 'LEVEL',
+    default: 6,
+    description: 'how hard to compress: 1, fast, to 9, small',
+    parse: (text) => parseNumber(text, 1, 9),
+  },
+  'compression-window-bits': {
+    flags: ['--compression-window-bits'],
+    placeholder: 'BITS',
+    default: 15,
+    description: 'largest window to agree on, 9 to 15; each less halves the memory',
+    parse: (text) => parseNumber(text, 9, 15),
+  },
+  'compression-takeover': {
+    flags: ['--compression-takeover'],
+    placeholder: 'WHOSE',
+    default: 'both',
+    description: 'whose messages may refer to those before: both, server, client, none',
+    parse: (text) => parseWord(text, TAKEOVERS),
+  },
+  'compression-threshold': {
+    flags: ['--compression-threshold'],
+    placeholder: 'BYTES',
+    default: 64,
+    description: 'messages shorter than this go out uncompressed',
+    parse: (text) => parseNumber(text, 1, 999_999_999),
+  },
+  'compression-connections': {
+    flags: ['--compression-connections'],
+    placeholder: 'N',
+    default: 1000,
+    description: 'most connections that are compressed at a time; more go on without',
+    parse: (text) => parseNumber(text, 1, 999_999_999),
   },
   'drain-wait': {
     flags: ['--drain-wait'],
@@ -190,8 +244,8 @@ function parseNonEmpty(text: string): string {
   return text;
 }
 
-function parseLogLevel(text: string): LogLevel {
-  const level = LOG_LEVELS.find((known) => known === text);
-  if (level === undefined) throw new Error(`expected one of ${LOG_LEVELS.join(', ')}, not ${quote(text)}`);
-  return level;
+function parseWord<T extends string>(text: string, words: readonly T[]): T {
+  const word = words.find((known) => known === text);
+  if (word === undefined) throw new Error(`expected one of ${words.join(', ')}, not ${quote(text)}`);
+  return word;
 }

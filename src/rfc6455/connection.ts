@@ -1,5 +1,5 @@
 /**
- * One WebSocket, seen from the server: ties head, handshake, frames, text and close together (RFC 6455).
+ * One WebSocket, seen from the server: ties head, handshake, frames, payload and close together (RFC 6455).
  *
  * Bytes go in by `receive`, everything else comes out through the handler: bytes for the client, the request, payload.
  * It touches no socket and no timer, and nothing that a client sends makes it throw: a broken rule becomes an HTTP
@@ -12,13 +12,12 @@
  * - `closing`: we have sent a Close; of what the client sends only its Close matters.
  * - `closed`: nothing is sent any more, nothing that comes is obeyed. Every state can lead here at once.
  *
- * How payload is handed on depends on the peer (`accept`): to a stream as the payload bytes of all the frames in a
- * chunk side by side, since message boundaries mean nothing to it; to a message peer as whole messages.
+ * What becomes of payload on its way to the peer is inbound.ts's business, what of everything for the client outbound.ts's.
+ * Where either has to wait, for its taker or for zlib, the frames behind it wait too.
  */
-import { asFault, Fault } from '../errors.ts';
+import { asFault, type Fault } from '../errors.ts';
 import { GrowingBuffer } from '../growing-buffer.ts';
 import { ABNORMAL, type CloseStatus, decodeClose, encodeClose } from './close-codes.ts';
-import { FrameBatch } from './frame-batch.ts';
 import { FrameDecoder, type FrameSink } from './frame-decoder.ts';
 import {
   acceptResponse,
@@ -27,9 +26,11 @@ import {
   type OpeningRequest,
   refusalResponse,
 } from './handshake.ts';
-import { BINARY, CLOSE, type ControlOpcode, type DataOpcode, PING, PONG, TEXT } from './opcodes.ts';
+import { Inbound } from './inbound.ts';
+import { CLOSE, type ControlOpcode, type DataOpcode, PING } from './opcodes.ts';
+import { Outbound } from './outbound.ts';
+import type { Compression, ConnectionCompression } from './permessage-deflate.ts';
 import { type HeadLimits, RequestHeadParser } from './request-head.ts';
-import { Utf8Validator } from './utf8.ts';
 
 export type ConnectionState = 'head' | 'deciding' | 'open' | 'closing' | 'closed';
 
@@ -60,8 +61,17 @@ export interface ConnectionHandler {
   write(bytes: Uint8Array, more?: Uint8Array): boolean;
   /** The handshake is in order. Answer by `accept` or `reject`, now or later. */
   onRequest(request: OpeningRequest): void;
-  /** Payload for the peer. To a stream peer any piece of the stream, and `opcode` is BINARY; else a whole message. */
-  onPayload(payload: Uint8Array, opcode: DataOpcode): void;
+  /**
+   * Payload for the peer. To a stream peer any piece of the stream, and `opcode` is BINARY; else a whole message.
+   * False: enough, until `resume`.
+   */
+  onPayload(payload: Uint8Array, opcode: DataOpcode): boolean;
+  /** There is more to do than others should wait for: call `resume` in the next turn of the event loop. */
+  onYield(): void;
+  /** Bytes from the client are taken again, after `receive` returned false. */
+  onReceivable(): void;
+  /** Messages are taken again, after `send` returned false. */
+  onSendable(): void;
   /** Nothing will be written any more: end the TCP connection (§7.1.1: the server does so first). Comes once. */
   onClosed(ending: Ending): void;
 }
@@ -78,6 +88,8 @@ export interface AcceptOptions {
   readonly peer: 'stream' | 'message';
   /** Largest message that is collected for a message peer, in bytes. */
   readonly messageBytes: number;
+  /** Compresses, if the client offers what we can do. */
+  readonly compression?: Compression | undefined;
 }
 
 export class Connection implements FrameSink {
@@ -91,69 +103,101 @@ export class Connection implements FrameSink {
   #early: GrowingBuffer | undefined;
 
   readonly #decoder = new FrameDecoder(this);
-  readonly #utf8 = new Utf8Validator();
-  /** Fragments of a message for a message peer; absent for a stream peer. */
-  #collected: GrowingBuffer | undefined;
-  /** Payload of the chunk under way for a stream peer, side by side: `#run[#runStart, #runEnd)`. */
-  #run: Uint8Array | undefined;
-  #runStart = 0;
-  #runEnd = 0;
-
-  readonly #batch = new FrameBatch((bytes, more) => this.#write(bytes, more));
-  #corked = 0;
-  #expected = 0;
-  /** The client takes no more until `drained`. */
-  #blocked = false;
-  /** The Ping that is answered once the client reads again. */
-  #owedPong: Uint8Array | undefined;
+  readonly #inbound: Inbound;
+  readonly #outbound: Outbound;
+  #compression: ConnectionCompression | undefined;
+  /** The rest of a chunk, behind payload that has to wait. */
+  #rest: Uint8Array | undefined;
+  /** The client's bytes have ended, behind that. */
+  #ended = false;
+  /** `receive` or `resume` is at work: what they bring about is not to call them again. */
+  #receiving = false;
 
   constructor(handler: ConnectionHandler, limits: ConnectionLimits) {
     this.#handler = handler;
     this.#limits = limits;
     this.#parser = new RequestHeadParser(limits);
+    const onFailed = (fault: Fault) => this.fail(fault);
+    this.#outbound = new Outbound({
+      write: (bytes, more) => handler.write(bytes, more),
+      onSendable: () => handler.onSendable(),
+      onFailed,
+    });
+    this.#inbound = new Inbound({
+      onPayload: (payload, opcode) => handler.onPayload(payload, opcode),
+      onYield: () => handler.onYield(),
+      onIdle: () => this.#goOn(),
+      onFailed,
+    });
   }
 
   get state(): ConnectionState {
     return this.#state;
   }
 
+  /** Whether `receive` may be called. */
+  get receivable(): boolean {
+    if (this.#state === 'deciding') return this.#early!.length < this.#limits.earlyBytes;
+    return this.#state !== 'open' || (this.#rest === undefined && !this.#inbound.held);
+  }
+
+  /** Whether `send` will not have to keep what it is given. */
+  get sendable(): boolean {
+    return !this.#outbound.busy;
+  }
+
+  /** What the client and we have agreed on, as the answer said it. */
+  get extensions(): string | undefined {
+    return this.#compression?.agreement.response;
+  }
+
+  /** Bytes that compression has saved so far, from the client and to it. */
+  get saved(): { readonly up: number; readonly down: number } {
+    return { up: this.#inbound.saved, down: this.#outbound.saved };
+  }
+
   /**
    * Takes bytes from the client. They must be the connection's own: they are unmasked in place and handed on.
    *
-   * @returns false: take no more for now; only while the request is being decided on
+   * @returns false: take no more until `onReceivable`, or `accept`
    */
   receive(chunk: Uint8Array): boolean {
-    this.cork(chunk.length);
-    try {
+    this.#process(chunk.length, () => {
       if (this.#state === 'head') this.#receiveHead(chunk);
       else if (this.#state === 'deciding') this.#early!.append(chunk, 0, chunk.length);
+      else if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk]);
       else if (this.#state !== 'closed') this.#receiveFrames(chunk);
-    } catch (error) {
-      this.fail(asFault(error));
-    }
-    this.uncork();
-    return this.#state !== 'deciding' || this.#early!.length < this.#limits.earlyBytes;
+    });
+    return this.receivable;
   }
 
-  /** The client's side of the TCP connection has ended. */
+  /** The client's side of the TCP connection has ended. What came before that is still handed on. */
   receiveEnd(): void {
-    this.#end({ by: 'eof' });
+    if (this.#state === 'open' && (this.#rest !== undefined || this.#inbound.busy)) this.#ended = true;
+    else this.#end({ by: 'eof' });
+  }
+
+  /** The peer takes payload again, after `onPayload` returned false; or the turn is over, after `onYield`. */
+  resume(): void {
+    this.#inbound.unblock();
+    this.#goOn();
   }
 
   /** Answers 101, and goes on with the frames that came already. Throws a RangeError for a subprotocol not offered. */
   accept(options: AcceptOptions): void {
-    const { subprotocol } = options;
+    const { subprotocol, peer, messageBytes } = options;
     const request = this.#request!;
     // §4.2.2 item 5.5: only what the client offered.
     if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
       throw new RangeError(`subprotocol ${JSON.stringify(subprotocol)} was not offered`);
     }
     this.#become('open');
-    if (options.peer === 'message') {
-      this.#collected = new GrowingBuffer();
-      this.#decoder.limitMessages(options.messageBytes);
+    if (peer === 'message') {
+      this.#inbound.collect(messageBytes);
+      this.#decoder.limitMessages(messageBytes);
     }
-    this.#write(acceptResponse(request.key, subprotocol));
+    this.#compress(options.compression?.agree(request.extensions));
+    this.#outbound.write(acceptResponse(request.key, subprotocol, this.extensions));
     const early = this.#early!;
     this.#early = undefined;
     this.#request = undefined;
@@ -164,81 +208,111 @@ export class Connection implements FrameSink {
   reject(status: number, text: string, headers?: HeaderList): void {
     if (this.#state !== 'head' && this.#state !== 'deciding') return;
     const response = refusalResponse(status, text, headers, this.#parser?.method !== 'HEAD');
-    this.#write(response);
+    this.#outbound.write(response);
     this.#end({ by: 'rejection' });
   }
 
-  /** Sends `bytes[start, end)` as one message. They may go out later: they must not change any more. */
-  send(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): void {
-    if (this.#state === 'open') this.#add(opcode, bytes, start, end, this.#expected);
+  /**
+   * Sends `bytes[start, end)` as one message. They may go out later: they must not change any more.
+   *
+   * @returns false: it had to be put in a queue; no more until `onSendable`
+   */
+  send(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.#state === 'open') this.#outbound.message(opcode, bytes, start, end);
+    return this.sendable;
   }
 
   /** Sends a Ping without payload. */
   ping(): void {
-    if (this.#state === 'open') this.#add(PING, EMPTY, 0, 0);
+    if (this.#state === 'open') this.#outbound.ping();
   }
 
   /** Sends a Close; the client's own ends the connection. Nothing else is sent or obeyed from here on. */
   close(code: number, reason?: string): void {
     if (this.#state !== 'open') return;
-    this.#sendClose(code, reason);
+    this.#outbound.close(encodeClose(code, reason));
     this.#become('closing');
-    this.#batch.flush();
+    // Payload that had to wait is not obeyed either, and what stands behind it only if it is a Close.
+    this.#inbound.stop();
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest !== undefined) this.receive(rest);
+    if (this.#ended) this.#end({ by: 'eof' });
   }
 
   /** Ends the connection at once because of a fault: by an HTTP error, by a Close, or silently if neither can be sent. */
   fail(fault: Fault): void {
     if (this.#state === 'head' || this.#state === 'deciding') {
-      this.#write(refusalResponse(fault.status, fault.message, [], this.#parser?.method !== 'HEAD'));
+      this.#outbound.write(refusalResponse(fault.status, fault.message, [], this.#parser?.method !== 'HEAD'));
     } else if (this.#state === 'open') {
-      this.#deliverRun();
-      if (fault.close !== ABNORMAL && !this.#hasSentClose()) this.#sendClose(fault.close, fault.message);
+      this.#inbound.flush();
+      if (fault.close !== ABNORMAL && !this.#hasSentClose())
+        this.#outbound.close(encodeClose(fault.close, fault.message));
     }
     this.#end({ by: 'fault', fault });
   }
 
   /** The client takes bytes again after `write` returned false. */
   drained(): void {
-    this.#blocked = false;
-    const owed = this.#owedPong;
-    if (owed === undefined || this.#state !== 'open') return;
-    this.#owedPong = undefined;
-    this.#add(PONG, owed, 0, owed.length);
+    this.#outbound.drained();
   }
 
   /** Until the matching `uncork`, frames are gathered to leave in one write. @param expected about how many bytes */
   cork(expected: number): void {
-    this.#corked += 1;
-    this.#expected = expected;
+    this.#outbound.cork(expected);
   }
 
   uncork(): void {
-    this.#corked -= 1;
-    if (this.#corked > 0) return;
-    this.#expected = 0;
-    this.#batch.flush();
+    this.#outbound.uncork();
   }
 
   onPayload(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void {
     if (this.#state !== 'open') return;
-    if (opcode === TEXT) {
-      // §8.1: text that is not UTF-8 fails the connection; here with its first wrong byte.
-      const valid = this.#utf8.push(bytes, start, end) && (!ends || this.#utf8.complete);
-      if (!valid) throw new Fault('text-not-utf8');
-    }
-    const collected = this.#collected;
-    if (collected === undefined) this.#extendRun(bytes, start, end);
-    else if (ends && collected.length === 0) this.#handler.onPayload(bytes.subarray(start, end), opcode);
-    else {
-      collected.append(bytes, start, end);
-      if (ends) this.#handler.onPayload(collected.take(), opcode);
-    }
+    if (!this.#decoder.compressed) this.#inbound.take(opcode, bytes, start, end, ends);
+    else if (!this.#inbound.takeCompressed(opcode, bytes, start, end, ends)) this.#decoder.suspend();
   }
 
   onControl(opcode: ControlOpcode, payload: Uint8Array): void {
-    if (opcode === PING) this.#answerPing(payload);
+    if (opcode === PING && this.#state === 'open') this.#outbound.pong(payload);
     else if (opcode === CLOSE) this.#receiveClose(decodeClose(payload));
     // §5.5.3: a Pong, asked for or not, needs no answer; that something came is all that keepalive wants to know.
+  }
+
+  #compress(compression: ConnectionCompression | undefined): void {
+    if (compression === undefined) return;
+    this.#compression = compression;
+    this.#decoder.allowCompression();
+    this.#inbound.inflate(compression);
+    this.#outbound.deflate(compression);
+  }
+
+  /** One step of what the client has sent. What it brings about leaves in one write; what it throws ends the connection. */
+  #process(expected: number, step: () => void): void {
+    const nested = this.#receiving;
+    this.#receiving = true;
+    this.#outbound.cork(expected);
+    try {
+      step();
+    } catch (error) {
+      this.fail(asFault(error));
+    }
+    this.#outbound.uncork();
+    this.#receiving = nested;
+  }
+
+  /** Goes on with what had to wait, if it need not any more. */
+  #goOn(): void {
+    if (this.#receiving || this.#state !== 'open') return;
+    this.#process(0, () => {
+      this.#inbound.goOn();
+      const rest = this.#rest;
+      if (rest === undefined || this.#inbound.held) return;
+      this.#rest = undefined;
+      this.#receiveFrames(rest);
+    });
+    if (!this.receivable || this.#hasSentClose()) return;
+    if (this.#ended) this.#end({ by: 'eof' });
+    else this.#handler.onReceivable();
   }
 
   #receiveHead(chunk: Uint8Array): void {
@@ -255,47 +329,31 @@ export class Connection implements FrameSink {
     this.#handler.onRequest(request);
   }
 
+  /** Decodes frames until there are no more or one has to wait; then the rest waits behind it. */
   #receiveFrames(chunk: Uint8Array): void {
-    this.#decoder.decode(chunk);
-    this.#deliverRun();
-  }
-
-  /** Moves a piece of payload up to the one before it, over the header that lay between. */
-  #extendRun(bytes: Uint8Array, start: number, end: number): void {
-    if (start === end) return;
-    if (this.#run === undefined) {
-      this.#run = bytes;
-      this.#runStart = start;
-      this.#runEnd = end;
-      return;
+    this.#inbound.beginTurn();
+    let rest = chunk;
+    for (;;) {
+      const taken = this.#decoder.decode(rest);
+      this.#inbound.flush();
+      if (taken === rest.length || this.#state === 'closed') return;
+      rest = rest.subarray(taken);
+      if (this.#inbound.held) {
+        this.#rest = rest;
+        return;
+      }
     }
-    bytes.copyWithin(this.#runEnd, start, end);
-    this.#runEnd += end - start;
-  }
-
-  #deliverRun(): void {
-    const run = this.#run;
-    if (run === undefined) return;
-    this.#run = undefined;
-    this.#handler.onPayload(run.subarray(this.#runStart, this.#runEnd), BINARY);
-  }
-
-  /** §5.5.2 and §5.5.3: each Ping has its Pong; while the client does not read, only the latest is owed one. */
-  #answerPing(payload: Uint8Array): void {
-    if (this.#state !== 'open') return;
-    if (this.#blocked) this.#owedPong = payload;
-    else this.#add(PONG, payload, 0, payload.length);
   }
 
   #receiveClose(status: CloseStatus): void {
     // What came before the Close is delivered first; if that makes our side close, the client's Close answers ours.
-    this.#deliverRun();
+    this.#inbound.flush();
     if (this.#hasSentClose()) {
       this.#end({ by: 'server', status });
       return;
     }
     // §5.5.1: answered by a Close with the same code.
-    this.#sendClose(status.code);
+    this.#outbound.close(encodeClose(status.code));
     this.#end({ by: 'client', status });
   }
 
@@ -304,32 +362,19 @@ export class Connection implements FrameSink {
     return this.#state === 'closing' || this.#state === 'closed';
   }
 
-  #sendClose(code: number, reason?: string): void {
-    const payload = encodeClose(code, reason);
-    this.#batch.add(CLOSE, payload, 0, payload.length);
-  }
-
-  #add(opcode: number, bytes: Uint8Array, start: number, end: number, expected = 0): void {
-    this.#batch.add(opcode, bytes, start, end, expected);
-    if (this.#corked === 0) this.#batch.flush();
-  }
-
-  #write(bytes: Uint8Array, more?: Uint8Array): void {
-    if (!this.#handler.write(bytes, more)) this.#blocked = true;
-  }
-
   #end(ending: Ending): void {
     if (this.#state === 'closed') return;
     this.#decoder.stop();
+    this.#inbound.stop();
     this.#parser = undefined;
     this.#request = undefined;
     this.#early = undefined;
-    this.#run = undefined;
-    this.#owedPong = undefined;
-    this.#collected = undefined;
+    this.#rest = undefined;
     this.#become('closed');
-    this.#batch.flush();
-    this.#handler.onClosed(ending);
+    this.#outbound.end(() => {
+      this.#compression?.release();
+      this.#handler.onClosed(ending);
+    });
   }
 
   #become(state: ConnectionState): void {
@@ -338,5 +383,3 @@ export class Connection implements FrameSink {
     this.#state = state;
   }
 }
-
-const EMPTY: Uint8Array = new Uint8Array(0);

@@ -23,16 +23,18 @@ export class FrameBatch {
   }
 
   /**
-   * Adds a whole message or control frame. The payload may be sent from where it lies: it must not change any more.
+   * Adds a whole message or control frame. A payload of BY_REFERENCE bytes or more is sent from where it lies, and must
+   * not change any more.
    *
+   * @param first the opcode, or'ed with COMPRESSED where the message is
    * @param expected how many bytes the rest of the batch will about have: the size of the first allocation
    */
-  add(opcode: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
+  add(first: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
     const length = end - start;
     const copied = length < BY_REFERENCE;
     if (copied) this.#reserve(headerLength(length) + length, expected);
     else this.#reserve(MAX_HEADER, 0);
-    this.#end = writeHeader(this.#bytes, this.#end, opcode, length);
+    this.#end = writeHeader(this.#bytes, this.#end, first, length);
     if (copied) {
       this.#bytes.set(
         start === 0 && end === payload.length ? payload : payload.subarray(start, end),

@@ -4,13 +4,21 @@
  * Headers are walked as a state machine and judged byte by byte, so that a broken rule is found as soon as it can be
  * and before anything is allocated for it. The payload of data frames is unmasked where it lies and handed on in
  * pieces, one per chunk; control frames are handed on whole. A broken rule is thrown as a Fault; after that, and after
- * `stop`, nothing more is decoded.
+ * `stop`, nothing more is decoded. `suspend` leaves the rest of a chunk for later.
  *
  * Cost: no allocation per data frame. It knows nothing of text, of messages as a whole or of answers; connection.ts does.
  */
 import { Fault } from '../errors.ts';
 import { unmask } from './mask.ts';
-import { CONTINUATION, type ControlOpcode, type DataOpcode, isControl, isReserved } from './opcodes.ts';
+import {
+  BINARY,
+  CONTINUATION,
+  type ControlOpcode,
+  type DataOpcode,
+  isControl,
+  isReserved,
+  TEXT,
+} from './opcodes.ts';
 
 export interface FrameSink {
   /**
@@ -26,12 +34,17 @@ export interface FrameSink {
 const MAX_CONTROL = 125;
 /** Two bytes, eight of length, four of key. */
 const MAX_HEADER = 14;
+/** §5.2: the reserved bits of a frame's first byte, and the one that permessage-deflate uses. */
+const RSV = 0x70;
+const RSV1 = 0x40;
 
 export class FrameDecoder {
   readonly #sink: FrameSink;
   /** Largest message to be taken, judged from the frame headers. */
   #maxMessage = Number.POSITIVE_INFINITY;
   #stopped = false;
+  #suspended = false;
+  #compression = false;
 
   /** A header that is split over chunks is gathered here. */
   readonly #header = new Uint8Array(MAX_HEADER);
@@ -46,15 +59,29 @@ export class FrameDecoder {
   #inPayload = false;
   #control: Uint8Array | undefined;
 
-  // The message under way: its opcode (0: none) and the length of its frames so far.
+  // The message under way: its opcode (0: none), whether it is compressed, and the length of its frames so far.
   #message = 0;
+  #compressed = false;
   #messageLength = 0;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
   }
 
-  /** From now on a message of more bytes than this is a Fault `message-too-large`. */
+  /** Whether the message whose payload is handed on is compressed. */
+  get compressed(): boolean {
+    return this.#compressed;
+  }
+
+  /** From now on messages may be compressed (RFC 7692 §6). */
+  allowCompression(): void {
+    this.#compression = true;
+  }
+
+  /**
+   * From now on a message of more bytes than this is a Fault `message-too-large`. Not so a compressed one, whose frames
+   * say nothing of its length: whoever inflates it has to see to that.
+   */
   limitMessages(bytes: number): void {
     this.#maxMessage = bytes;
   }
@@ -64,14 +91,25 @@ export class FrameDecoder {
     this.#stopped = true;
   }
 
-  /** Takes the next chunk, which it unmasks in place. Throws a Fault for a frame that breaks RFC 6455. */
-  decode(chunk: Uint8Array): void {
+  /** From within a callback: `decode` comes back without looking at what is left of the chunk. */
+  suspend(): void {
+    this.#suspended = true;
+  }
+
+  /**
+   * Takes the next chunk, or what was left of one. Unmasks it in place. Throws a Fault for a frame that breaks RFC 6455.
+   *
+   * @returns how many bytes it has taken: all of them, unless it was suspended or stopped
+   */
+  decode(chunk: Uint8Array): number {
     const end = chunk.length;
     let at = 0;
+    this.#suspended = false;
     try {
-      while (at < end && !this.#stopped) {
+      while (at < end && !this.#stopped && !this.#suspended) {
         at = this.#inPayload ? this.#takePayload(chunk, at, end) : this.#takeHeader(chunk, at, end);
       }
+      return at;
     } catch (error) {
       // §7.1.7: once the connection has failed, nothing more of it is looked at.
       this.#stopped = true;
@@ -110,9 +148,9 @@ export class FrameDecoder {
   }
 
   #judgeFirst(byte: number): void {
-    // §5.2: RSV1–3 must be 0 unless an extension has given them a meaning; none is negotiated.
-    if ((byte & 0x70) !== 0) throw new Fault('rsv-set', { rsv: (byte & 0x70) >> 4 });
     const opcode = byte & 0x0f;
+    // §5.2: RSV1–3 must be 0 unless an extension has given them a meaning.
+    if ((byte & RSV) !== 0) this.#judgeRsv(byte & RSV, opcode);
     // §5.2: an unknown opcode fails the connection.
     if (isReserved(opcode)) throw new Fault('opcode-reserved', { opcode });
     this.#fin = (byte & 0x80) !== 0;
@@ -127,8 +165,15 @@ export class FrameDecoder {
       // §5.4: the fragments of one message must not be interleaved with those of another.
       if (this.#message !== 0) throw new Fault('message-interrupted', { opcode });
       this.#message = opcode;
+      this.#compressed = (byte & RSV1) !== 0;
       this.#messageLength = 0;
     }
+  }
+
+  /** RFC 7692 §6: permessage-deflate gives RSV1 a meaning on the first frame of a data message, and nowhere else. */
+  #judgeRsv(rsv: number, opcode: number): void {
+    const marked = this.#compression && rsv === RSV1 && (opcode === TEXT || opcode === BINARY);
+    if (!marked) throw new Fault('rsv-set', { rsv: rsv >> 4 });
   }
 
   #judgeSecond(byte: number): void {
@@ -158,7 +203,7 @@ export class FrameDecoder {
     this.#remaining = length;
     if (!isControl(this.#opcode)) {
       this.#messageLength += length;
-      if (this.#messageLength > this.#maxMessage) {
+      if (this.#messageLength > this.#maxMessage && !this.#compressed) {
         throw new Fault('message-too-large', { actual: this.#messageLength, maximum: this.#maxMessage });
       }
     }

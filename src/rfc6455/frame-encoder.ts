@@ -4,6 +4,9 @@
  * A server never masks (§5.1), and we never fragment: each message is one frame, its length in the fewest bytes.
  */
 
+/** Added to the opcode of a compressed message: RSV1 (RFC 7692 §6). */
+export const COMPRESSED = 0x40;
+
 /** The longest header that a server's frame can have. */
 export const MAX_HEADER = 10;
 
@@ -12,9 +15,13 @@ export function headerLength(payloadLength: number): number {
   return payloadLength < 126 ? 2 : payloadLength < 0x1_0000 ? 4 : 10;
 }
 
-/** Writes a header at `at`, where `headerLength(payloadLength)` bytes must be free, and returns where the payload goes. */
-export function writeHeader(target: Uint8Array, at: number, opcode: number, payloadLength: number): number {
-  target[at] = 0x80 | opcode; // FIN
+/**
+ * Writes a header at `at`, where `headerLength(payloadLength)` bytes must be free, and returns where the payload goes.
+ *
+ * @param first the opcode, or'ed with COMPRESSED where the message is
+ */
+export function writeHeader(target: Uint8Array, at: number, first: number, payloadLength: number): number {
+  target[at] = 0x80 | first; // FIN
   if (payloadLength < 126) {
     target[at + 1] = payloadLength;
     return at + 2;

@@ -59,7 +59,7 @@ export function checkRequest(head: RequestHead): OpeningRequest {
     headers,
     key,
     subprotocols: parseSubprotocols(headers.get('sec-websocket-protocol')),
-    // §9.1: what does not conform to the grammar fails the connection, even though we take no extension.
+    // §9.1: what does not conform to the grammar fails the connection, even where we take no extension.
     extensions: extensions === undefined ? [] : parseExtensions(extensions),
   };
 }
@@ -124,15 +124,20 @@ export function acceptKey(key: string): string {
   return createHash('sha1').update(key).update(KEY_GUID).digest('base64');
 }
 
-/** The 101 of §4.2.2, with the chosen subprotocol if there is one. */
-export function acceptResponse(key: string, subprotocol: string | undefined): Uint8Array {
+/** The 101 of §4.2.2, with the chosen subprotocol and the agreed extensions if there are any. */
+export function acceptResponse(
+  key: string,
+  subprotocol: string | undefined,
+  extensions?: string,
+): Uint8Array {
   const protocol = subprotocol === undefined ? '' : `Sec-WebSocket-Protocol: ${subprotocol}\r\n`;
+  const agreed = extensions === undefined ? '' : `Sec-WebSocket-Extensions: ${extensions}\r\n`;
   const response =
     'HTTP/1.1 101 Switching Protocols\r\n' +
     'Upgrade: websocket\r\n' +
     'Connection: Upgrade\r\n' +
     `Sec-WebSocket-Accept: ${acceptKey(key)}\r\n` +
-    `${protocol}\r\n`;
+    `${protocol}${agreed}\r\n`;
   return Buffer.from(response, 'latin1');
 }
 

@@ -34,6 +34,12 @@ describe('options with a value', () => {
     ['--plugin', 'plugin'],
     ['--dgram-dir', 'dgram-dir'],
     ['--socket-mode', 'socket-mode'],
+    ['--compression', 'compression'],
+    ['--compression-level', 'compression-level'],
+    ['--compression-window-bits', 'compression-window-bits'],
+    ['--compression-takeover', 'compression-takeover'],
+    ['--compression-threshold', 'compression-threshold'],
+    ['--compression-connections', 'compression-connections'],
   ])('%s sets the core option %s', (flag, name) => {
     const setting = { section: 'core', name, value: 'x=y', layer: 'arguments', origin: flag, base: '/base' };
     expect(parseArgv([flag, 'x=y'], '/base').settings).toEqual([setting]);
@@ -193,6 +199,12 @@ test('every flag in the list of all flags is understood, and no other is', () =>
         '--dgram-dir',
         '--socket-mode',
         '--log-level',
+        '--compression',
+        '--compression-level',
+        '--compression-window-bits',
+        '--compression-takeover',
+        '--compression-threshold',
+        '--compression-connections',
         '--drain-wait',
         '--drain',
         '--config',

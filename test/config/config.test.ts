@@ -128,6 +128,12 @@ describe("the daemon's own options", () => {
     plugin: ({ effective }) => effective.filter(({ name }) => name === 'plugin').map(({ value }) => value),
     'dgram-dir': ({ dgramDir }) => dgramDir,
     'socket-mode': ({ socketMode }) => socketMode,
+    compression: ({ compression }) => compression !== undefined,
+    'compression-level': ({ compression }) => compression?.level,
+    'compression-window-bits': ({ compression }) => compression?.windowBits,
+    'compression-takeover': ({ compression }) => [compression?.serverTakeover, compression?.clientTakeover],
+    'compression-threshold': ({ compression }) => compression?.threshold,
+    'compression-connections': ({ compression }) => compression?.connections,
   };
 
   test('are all covered here', () => {
@@ -149,6 +155,18 @@ describe("the daemon's own options", () => {
     ['ping', '86400', 86_400_000],
     ['log-level', 'trace', 'trace'],
     ['log-level', 'error', 'error'],
+    ['compression', 'on', true],
+    ['compression', 'off', false],
+    ['compression-level', '1', 1],
+    ['compression-level', '9', 9],
+    ['compression-window-bits', '9', 9],
+    ['compression-window-bits', '15', 15],
+    ['compression-takeover', 'both', [true, true]],
+    ['compression-takeover', 'server', [true, false]],
+    ['compression-takeover', 'client', [false, true]],
+    ['compression-takeover', 'none', [false, false]],
+    ['compression-threshold', '1', 1],
+    ['compression-connections', '1', 1],
     ['drain', '0', 0],
     ['drain', '5', 5000],
     ['drain', '86400', 86_400_000],
@@ -160,8 +178,19 @@ describe("the daemon's own options", () => {
     ['socket-mode', '0600', 0o600],
     ['socket-mode', '666', 0o666],
   ])('%s = %s is taken', async (name, value, expected) => {
-    expect(pick[name]!(await loadConfig([core(name, value)]))).toEqual(expected);
+    const before = name.startsWith('compression-') ? [core('compression', 'on')] : [];
+    expect(pick[name]!(await loadConfig([...before, core(name, value)]))).toEqual(expected);
   });
+
+  test.each(['level', 'window-bits', 'takeover', 'threshold', 'connections'])(
+    'compression-%s without compression is warned of',
+    async (name) => {
+      const setting = core(`compression-${name}`, name === 'takeover' ? 'none' : '9', 'w.conf:2');
+      const { notices } = await loadConfig([setting]);
+      expect(notices.kept).toEqual(['w.conf:2: it does nothing while compression is off']);
+      expect((await loadConfig([setting, core('compression', 'on')])).notices.kept).toEqual([]);
+    },
+  );
 
   test.each([
     ['port', '65536', /a number from 0 to 65535/],
@@ -189,6 +218,15 @@ describe("the daemon's own options", () => {
     ['listen', 'tcp://localhost', /an IP address, a host name or unix:\/\/\/PATH/],
     ['log-level', 'INFO', /one of error, warn, info, debug, trace/],
     ['log-level', '', /one of error, warn, info, debug, trace/],
+    ['compression', 'yes', /one of on, off, not "yes"/],
+    ['compression', '', /one of on, off/],
+    ['compression-level', '0', /a number from 1 to 9/],
+    ['compression-level', '10', /a number from 1 to 9/],
+    ['compression-window-bits', '8', /a number from 9 to 15/],
+    ['compression-window-bits', '16', /a number from 9 to 15/],
+    ['compression-takeover', 'on', /one of both, server, client, none/],
+    ['compression-threshold', '0', /a number from 1 to/],
+    ['compression-connections', '0', /a number from 1 to/],
     ['backend', '', /a name, not an empty value/],
     ['plugin', '', /a name, not an empty value/],
     ['plugin', './missing.mjs', /plugin ".\/missing.mjs" could not be loaded: there is no file/],
@@ -211,7 +249,7 @@ describe("the daemon's own options", () => {
     ['keepalive', 'did you mean ping?'],
     [
       'unheard-of',
-      'there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
+      'there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
     ],
     ['host', "a backend's options stand below [backend]"],
     ['framing-config', "a backend's options stand below [backend]"],
@@ -462,7 +500,7 @@ describe('a mistake is named by where it was written', () => {
     ['keepalive = 1', 'test.conf:1: keepalive: unknown option: "keepalive"; did you mean ping?'],
     [
       '__proto__ = 1',
-      'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, drain-wait, drain',
+      'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
     ],
     ['host = a', 'test.conf:1: host: unknown option: "host"; a backend\'s options stand below [backend]'],
     [

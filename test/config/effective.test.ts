@@ -52,6 +52,12 @@ const VALUES: { readonly [K in keyof CoreOptions]: readonly [string, string, str
   'dgram-dir': [tmpdir(), FIXTURES, FOLDER],
   'socket-mode': ['600', '0666', '0660'],
   'log-level': ['warn', 'debug', 'error'],
+  compression: ['on', 'off', 'on'],
+  'compression-level': ['1', '2', '3'],
+  'compression-window-bits': ['9', '10', '11'],
+  'compression-takeover': ['server', 'client', 'none'],
+  'compression-threshold': ['1', '2', '3'],
+  'compression-connections': ['1', '2', '3'],
   'drain-wait': ['1', '2', '3'],
   drain: ['1', '2', '3'],
 };
@@ -258,6 +264,18 @@ plugin = ${FIXTURES}path-backend.mjs
 #socket-mode = 0660
 # default
 #log-level = info
+# default
+#compression = off
+# default
+#compression-level = 6
+# default
+#compression-window-bits = 15
+# default
+#compression-takeover = both
+# default
+#compression-threshold = 64
+# default
+#compression-connections = 1000
 # default
 #drain-wait = 0
 # default

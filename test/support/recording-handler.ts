@@ -6,6 +6,7 @@
  *     http HTTP/1.1 404 …        an HTTP response as text, the value of Date replaced by *
  *     request /chat
  *     text 48656c6c6f            payload for the peer (or binary)
+ *     receivable                 bytes are taken again; sendable: messages; yield: enough for a turn
  *     closed client 1000 bye     how it ended
  */
 import type { ConnectionHandler, Ending } from '../../src/rfc6455/connection.ts';
@@ -21,6 +22,8 @@ export class RecordingHandler implements ConnectionHandler {
   readonly payloads: Uint8Array[] = [];
   /** What `write` answers. */
   writable = true;
+  /** What `onPayload` answers. */
+  taking = true;
   /** What the handler does within a callback, behind writing it down. */
   meanwhile: { onRequest?: () => void; onPayload?: () => void; onClosed?: () => void } = {};
 
@@ -38,12 +41,25 @@ export class RecordingHandler implements ConnectionHandler {
     this.meanwhile.onRequest?.();
   }
 
-  onPayload(payload: Uint8Array, opcode: number): void {
+  onPayload(payload: Uint8Array, opcode: number): boolean {
     this.payloads.push(payload);
     this.seen.push(
       `${opcode === 1 ? 'text' : opcode === 2 ? 'binary' : `opcode ${opcode}`} ${hexOf(payload)}`,
     );
     this.meanwhile.onPayload?.();
+    return this.taking;
+  }
+
+  onYield(): void {
+    this.seen.push('yield');
+  }
+
+  onReceivable(): void {
+    this.seen.push('receivable');
+  }
+
+  onSendable(): void {
+    this.seen.push('sendable');
   }
 
   onClosed(ending: Ending): void {

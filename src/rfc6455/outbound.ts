@@ -1,0 +1,166 @@
+/**
+ * Everything on its way to the client: frames gathered into writes, messages deflated where that was agreed on.
+ *
+ * What is sent behind a message that another thread still deflates waits for it: order is kept, but for Pings and Pongs,
+ * which may stand between any two messages (RFC 6455 §5.4).
+ */
+import type { Fault } from '../errors.ts';
+import type { DeflateHandler, Deflater } from './deflater.ts';
+import { FrameBatch } from './frame-batch.ts';
+import { COMPRESSED } from './frame-encoder.ts';
+import { CLOSE, type DataOpcode, PING, PONG } from './opcodes.ts';
+import type { ConnectionCompression } from './permessage-deflate.ts';
+
+export interface OutboundHandler {
+  /** Bytes for the client, to go out as one write: `bytes`, then `more`. False: enough, until `drained`. */
+  write(bytes: Uint8Array, more?: Uint8Array): boolean;
+  /** Nothing waits to be deflated any more. */
+  onSendable(): void;
+  onFailed(fault: Fault): void;
+}
+
+export class Outbound implements DeflateHandler {
+  readonly #handler: OutboundHandler;
+  readonly #batch = new FrameBatch((bytes, more) => this.write(bytes, more));
+  #corked = 0;
+  #expected = 0;
+  /** The client takes no more until `drained`. */
+  #blocked = false;
+  /** The Ping that is answered once the client reads again. */
+  #owedPong: Uint8Array | undefined;
+
+  #deflater: Deflater | undefined;
+  #threshold = Number.POSITIVE_INFINITY;
+  /** The message that is being deflated in another thread, for its opcode. */
+  #deflating: { readonly opcode: DataOpcode; readonly length: number } | undefined;
+  /** What waits for it. */
+  readonly #waiting: (() => void)[] = [];
+  /** What `end` was given, until it is called. */
+  #then: (() => void) | undefined;
+  #saved = 0;
+
+  constructor(handler: OutboundHandler) {
+    this.#handler = handler;
+  }
+
+  /** From now on messages of `compression.threshold` bytes and more are deflated. */
+  deflate(compression: ConnectionCompression): void {
+    this.#deflater = compression.deflater(this);
+    this.#threshold = compression.threshold;
+  }
+
+  /** A message is being deflated: what is sent now has to wait in memory. */
+  get busy(): boolean {
+    return this.#deflating !== undefined;
+  }
+
+  /** By how many bytes deflated messages were shorter than what they were made of. */
+  get saved(): number {
+    return this.#saved;
+  }
+
+  /** Until the matching `uncork`, frames are gathered to leave in one write. @param expected about how many bytes */
+  cork(expected: number): void {
+    this.#corked += 1;
+    this.#expected = expected;
+  }
+
+  uncork(): void {
+    this.#corked -= 1;
+    if (this.#corked > 0) return;
+    this.#expected = 0;
+    this.#batch.flush();
+  }
+
+  /** A message: `bytes[start, end)`, which must not change any more. */
+  message(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): void {
+    if (this.busy) {
+      this.#waiting.push(() => this.message(opcode, bytes, start, end));
+    } else if (end - start < this.#threshold) {
+      this.#add(opcode, bytes, start, end, this.#expected);
+    } else {
+      const deflated = this.#deflater!.deflate(bytes, start, end);
+      if (deflated === undefined) this.#deflating = { opcode, length: end - start };
+      else this.#addDeflated(opcode, deflated, end - start);
+    }
+  }
+
+  ping(): void {
+    this.#add(PING, EMPTY, 0, 0);
+  }
+
+  /** §5.5.2 and §5.5.3: each Ping has its Pong; while the client does not read, only the latest is owed one. */
+  pong(payload: Uint8Array): void {
+    if (this.#blocked) this.#owedPong = payload;
+    else this.#add(PONG, payload, 0, payload.length);
+  }
+
+  /** Behind all that has been sent, and at once, also while corked. */
+  close(payload: Uint8Array): void {
+    this.#owedPong = undefined;
+    if (this.busy) {
+      this.#waiting.push(() => this.close(payload));
+      return;
+    }
+    this.#add(CLOSE, payload, 0, payload.length);
+    this.#batch.flush();
+  }
+
+  /** Calls `then` when everything has been handed to `write`. Nothing may be sent any more. */
+  end(then: () => void): void {
+    this.#owedPong = undefined;
+    this.#then = then;
+    if (!this.busy) this.#finish();
+  }
+
+  /** Bytes that are no frame. */
+  write(bytes: Uint8Array, more?: Uint8Array): void {
+    if (!this.#handler.write(bytes, more)) this.#blocked = true;
+  }
+
+  /** The client takes bytes again after `write` returned false. */
+  drained(): void {
+    this.#blocked = false;
+    const owed = this.#owedPong;
+    this.#owedPong = undefined;
+    if (owed !== undefined) this.pong(owed);
+  }
+
+  onDeflated(bytes: Uint8Array): void {
+    const { opcode, length } = this.#deflating!;
+    this.#deflating = undefined;
+    this.cork(0);
+    this.#addDeflated(opcode, bytes, length);
+    // One of them may have to be waited for in its turn.
+    while (!this.busy && this.#waiting.length > 0) this.#waiting.shift()!();
+    this.uncork();
+    if (this.busy) return;
+    if (this.#then === undefined) this.#handler.onSendable();
+    else this.#finish();
+  }
+
+  onFailed(fault: Fault): void {
+    this.#deflating = undefined;
+    this.#waiting.length = 0;
+    if (this.#then === undefined) this.#handler.onFailed(fault);
+    else this.#finish();
+  }
+
+  #finish(): void {
+    this.#batch.flush();
+    this.#deflater?.close();
+    this.#then?.();
+  }
+
+  #addDeflated(opcode: DataOpcode, bytes: Uint8Array, originalLength: number): void {
+    this.#saved += originalLength - bytes.length;
+    this.#add(opcode | COMPRESSED, bytes, 0, bytes.length, this.#expected);
+  }
+
+  #add(first: number, bytes: Uint8Array, start: number, end: number, expected = 0): void {
+    this.#batch.add(first, bytes, start, end, expected);
+    if (this.#corked === 0) this.#batch.flush();
+  }
+}
+
+const EMPTY: Uint8Array = new Uint8Array(0);
