@@ -58,6 +58,7 @@ export async function installWstest(
     throw new Problem(`cannot write to ${base}: ${(error as Error).message}`);
   }
   try {
+    if (existsSync(place)) renameSync(place, join(scratch, 'broken'));
     const tools = join(scratch, 'tools');
     const made = join(scratch, 'environment');
     const requirements = ['-r', inProject(REQUIREMENTS)];
@@ -68,16 +69,20 @@ export async function installWstest(
       PYTHONPATH: tools,
     });
     await step('wstest', [join(made, 'bin/python'), ...pip, ...requirements], env);
-    moveInto(place, made, join(scratch, 'broken'));
+    moveInto(place, made);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-/** @param aside takes what is in the place: whoever installs has found that it does not work */
-function moveInto(place: string, made: string, aside: string): void {
-  if (existsSync(place)) renameSync(place, aside);
-  renameSync(made, place);
+function moveInto(place: string, made: string): void {
+  try {
+    renameSync(made, place);
+  } catch (error) {
+    // Another run was faster, and what it made is as good.
+    if (!existsSync(wstestIn(place)[1]))
+      throw new Problem(`cannot make ${place}: ${(error as Error).message}`);
+  }
 }
 
 async function step(what: string, command: [string, ...string[]], env: NodeJS.ProcessEnv): Promise<void> {

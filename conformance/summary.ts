@@ -27,12 +27,15 @@ export function summary(verdict: Verdict, detailOf: (id: string) => string | und
   const { sections, sum } = rowsOf(verdict);
   const lines = [...align([HEADINGS, ...[...sections, sum].map(cellsOf)]), ''];
   for (const { id, expected, outcome, passed } of verdict.cases) {
-    if (passed) continue;
+    if (passed || outcome === undefined) continue;
     lines.push(`${id}: expected ${expected === undefined ? 'not to run' : describe(expected)}`);
     lines.push(`${' '.repeat(id.length)}  got ${describe(outcome)}`);
     const detail = detailOf(id);
     if (detail !== undefined) lines.push(`${' '.repeat(id.length)}  wstest: ${detail}`);
   }
+  // Of a server that died these are many, and there is no more to say of each.
+  const notRun = verdict.cases.filter(({ outcome }) => outcome === undefined).map(({ id }) => id);
+  if (notRun.length > 0) lines.push(`selected and not run: ${notRun.join(', ')}`);
   lines.push(...verdict.problems.map((problem) => `problem: ${problem}`));
   if (verdict.failed > 0) lines.push('');
   lines.push(totals(verdict));

@@ -58,8 +58,7 @@ describe('the summary', () => {
 3.2: expected OK, closed OK
      got FAILED, closed WRONG CODE
      wstest: Actual events differ.
-12.1.1: expected OK, closed OK
-        got not run
+selected and not run: 12.1.1
 problem: wstest ended with status 1, at "<12.1.1>"
 
 1 passed, 3 failed
