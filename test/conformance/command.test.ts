@@ -91,6 +91,7 @@ describe('exit status 2, and nothing runs', () => {
   test.each([
     ['an unknown option', ['--case', '1.1.1'], "'--case'"],
     ['a pattern that means no case', ['--cases', '8.*'], 'no case of the suite matches 8.*'],
+    ['a file in a folder that is not there', ['--junit', path('none/junit.xml')], 'none/junit.xml'],
     ['a page without a place for the table', ['--markdown', path('none.md')], 'none.md'],
   ])('%s', async (_what, args, message) => {
     const found = await runConformance(['--url', server.url, ...args]);
