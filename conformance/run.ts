@@ -4,7 +4,7 @@
  * The order is: everything that can be wrong before the suite runs, the run, the verdict, the files that were asked for.
  */
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, release, type as systemName, tmpdir } from 'node:os';
+import { arch, type as systemName, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { allCases, CASES_FILE, DEFAULT_CASES, select } from './cases.ts';
 import { type DaemonUnderTest, daemonArguments, startDaemon } from './daemon-under-test.ts';
@@ -118,7 +118,7 @@ async function runSuite(
     daemon.saveLog(join(folder, 'daemon.log'));
   }
   process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  const system = `${systemName()} ${release()} ${arch()}`;
+  const system = `${systemName()} ${arch()}`;
   return { problems, date, seconds, server, wstest: wstest.version, node: process.versions.node, system };
 }
 
