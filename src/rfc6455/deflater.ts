@@ -91,8 +91,9 @@ export class Deflater {
     stream.on('data', onData).on('error', onError);
     stream.write(bytes);
     stream.flush(constants.Z_SYNC_FLUSH, () => {
+      // Called as well for a stream that was closed or has failed; of the latter 'error' tells.
+      if (stream.destroyed) return;
       stream.removeListener('data', onData).removeListener('error', onError);
-      if (this.#closed) return;
       this.#forget();
       const deflated = Buffer.concat(pieces);
       this.#handler.onDeflated(deflated.subarray(0, deflated.length - TAIL_BYTES));

@@ -226,14 +226,15 @@ export class Inflater {
     const before = stream.bytesWritten;
     let taken = false;
     let settled = false;
-    const settle = (ended: boolean) => {
+    const settle = () => {
       if (settled) return;
       settled = true;
-      stream.removeListener('data', onData).removeListener('end', onEnd).removeListener('error', onError);
+      stream.removeListener('data', onData).removeListener('end', settle).removeListener('error', onError);
       this.#working = false;
       if (this.#closed) return;
-      this.#at = ended ? this.#at + stream.bytesWritten - before : this.#end;
-      if (ended) this.#restart();
+      this.#at += stream.bytesWritten - before;
+      // Input left: a final block has ended. Of a stream that is paused no event says so.
+      if (this.#at < this.#end) this.#restart();
       this.#handler.onIdle();
     };
     const onData = (bytes: Buffer) => {
@@ -246,20 +247,19 @@ export class Inflater {
       }
       if (this.#held) stream.pause();
       // The last of it had to wait for the taker.
-      if (taken && stream.readableLength === 0) settle(false);
+      if (taken && stream.readableLength === 0) settle();
     };
-    const onEnd = () => settle(true);
     const onError = (error: Error) => {
       this.#working = false;
       if (!this.#closed)
         this.#handler.onFailed(new Fault('inflate-failed', { message: error.message }, error));
     };
     this.#working = true;
-    stream.on('data', onData).on('end', onEnd).on('error', onError);
+    stream.on('data', onData).on('end', settle).on('error', onError);
     stream.resume();
     stream.write(this.#input.subarray(this.#at, this.#end), (error) => {
       taken = true;
-      if (!error && stream.readableLength === 0) settle(false);
+      if (!error && stream.readableLength === 0) settle();
     });
   }
 
@@ -269,6 +269,8 @@ export class Inflater {
   }
 
   #give(bytes: Uint8Array, length: number): void {
+    // In an empty block there is nothing. What comes out of its bytes belongs to a block that was cut off.
+    if (this.#inTail) throw new Fault('inflate-failed', { message: 'message ends inside a block' });
     this.#window.push(bytes, 0, length);
     if (!this.#handler.onInflated(bytes, 0, length, false)) this.#held = true;
   }

@@ -129,14 +129,16 @@ export class Outbound implements DeflateHandler {
   onDeflated(bytes: Uint8Array): void {
     const { opcode, length } = this.#deflating!;
     this.#deflating = undefined;
+    // Who ends it from within a write below is told there and then.
+    const ending = this.#then !== undefined;
     this.cork(0);
     this.#addDeflated(opcode, bytes, length);
     // One of them may have to be waited for in its turn.
     while (!this.busy && this.#waiting.length > 0) this.#waiting.shift()!();
     this.uncork();
     if (this.busy) return;
-    if (this.#then === undefined) this.#handler.onSendable();
-    else this.#finish();
+    if (ending) this.#finish();
+    else if (this.#then === undefined) this.#handler.onSendable();
   }
 
   onFailed(fault: Fault): void {
