@@ -131,7 +131,7 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
     flags: ['--compression-window-bits'],
     placeholder: 'BITS',
     default: 15,
-    description: 'largest window to agree on, 9 to 15; each less halves the memory',
+    description: 'largest window to agree on, 9 to 15; a smaller one takes less memory',
     parse: (text) => parseNumber(text, 9, 15),
   },
   'compression-takeover': {

@@ -269,6 +269,8 @@ export class Inflater {
   }
 
   #give(bytes: Uint8Array, length: number): void {
+    // In an empty block there is nothing. What comes out of its bytes belongs to a block that was cut off.
+    if (this.#inTail) throw new Fault('inflate-failed', { message: 'message ends inside a block' });
     this.#window.push(bytes, 0, length);
     if (!this.#handler.onInflated(bytes, 0, length, false)) this.#held = true;
   }

@@ -553,15 +553,29 @@ describe.for([
 
     test('a context that a message was cut off in is not lent on', async () => {
       const idle = new IdleStreams<InflateRaw>();
-      const taker = new Taker({ sync, takeover: false, idle });
-      // The end is missing: the tail is taken for the data of the block.
-      expect(await taker.message(hex('f2 48 cd'))).toBeTypeOf('string');
-      expect(await taker.message(hex('f2 48 cd c9 c9 07 00'))).toBe('Hello');
+      const cut = new Taker({ sync, takeover: false, idle });
+      expect(await cut.message(hex('f2 48 cd'))).toBe('inflate-failed');
+      cut.inflater.close();
       const half = new Taker({ sync, takeover: false, idle });
       await half.take(hex('f2 48 cd'), false);
       half.inflater.close();
+      const taker = new Taker({ sync, takeover: false, idle });
       expect(await taker.message(hex('f2 48 cd c9 c9 07 00'))).toBe('Hello');
     });
+
+    test.each([
+      ['of fixed codes', 'f2'],
+      ['of fixed codes', 'f2 48 cd'],
+      ['without compression', '00 05 00 fa ff 48 65'],
+      ['behind a final one', '03 00 f2 48 cd'],
+    ])(
+      'a message that ends inside a block %s, %s, is corrupt, and not what the tail would make of it',
+      async (_, digits) => {
+        const taker = new Taker({ sync, takeover: false });
+        expect(await taker.message(hex(digits))).toBe('inflate-failed');
+        taker.inflater.close();
+      },
+    );
   });
 });
 

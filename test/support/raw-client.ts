@@ -7,6 +7,7 @@
  */
 import { expect } from 'vitest';
 import { type ByteStream, connectTo, DEADLINE, hex, show } from './byte-stream.ts';
+import { compressionAgreed, compressionOffer } from './compression-agreed.ts';
 
 export { hex } from './byte-stream.ts';
 
@@ -25,6 +26,8 @@ export const PONG = 0xa;
 
 export interface Frame {
   readonly fin: boolean;
+  /** RFC 7692 §6: the "Per-Message Compressed" bit. */
+  readonly rsv1: boolean;
   readonly opcode: number;
   readonly payload: Buffer;
 }
@@ -109,10 +112,14 @@ export class RawClient {
   }
 
   /** Connects and completes the opening handshake. */
-  static async open(address: { host: string; port: number }, head: Buffer = request()): Promise<RawClient> {
+  static async open(
+    address: { host: string; port: number },
+    head: Buffer = request({ add: compressionOffer() }),
+  ): Promise<RawClient> {
     const client = await RawClient.connect(address);
     client.send(head);
-    await client.expectAccepted();
+    if (compressionAgreed()) await client.readAccepted();
+    else await client.expectAccepted();
     return client;
   }
 
@@ -151,13 +158,20 @@ export class RawClient {
 
   /** Reads a 101 and holds it to §4.2.2. */
   async expectAccepted(accept = SAMPLE_ACCEPT): Promise<Response> {
+    const response = await this.readAccepted(accept);
+    // Nothing was offered, or nothing that is to be taken.
+    expect(response.fields.has('sec-websocket-extensions')).toBe(false);
+    return response;
+  }
+
+  /** The same where an extension may be answered. */
+  async readAccepted(accept = SAMPLE_ACCEPT): Promise<Response> {
     const response = await this.readResponse();
     expect(response.status, `body: ${response.body}`).toBe(101);
     expect(response.fields.get('upgrade')?.map((value) => value.toLowerCase())).toEqual(['websocket']);
     expect(response.fields.get('connection')?.map((value) => value.toLowerCase())).toEqual(['upgrade']);
     expect(response.fields.get('sec-websocket-accept')).toEqual([accept]);
-    // Nothing offered is ever accepted yet, and a 101 has no body (RFC 9110 §15.2).
-    expect(response.fields.has('sec-websocket-extensions')).toBe(false);
+    // A 101 has no body (RFC 9110 §15.2).
     expect(response.fields.has('content-length')).toBe(false);
     expect(response.fields.has('transfer-encoding')).toBe(false);
     expect(response.fields.get('sec-websocket-protocol')?.length ?? 0).toBeLessThanOrEqual(1);
@@ -199,7 +213,7 @@ export class RawClient {
     const opcode = first & 0x0f;
     const fin = (first & 0x80) !== 0;
     const broken = (rule: string): Error => new Error(`${rule}: frame starts with ${show(start)}`);
-    if ((first & 0x70) !== 0) throw broken('RSV bits without an extension (§5.2)');
+    if ((first & 0x70 & ~this.rsvAllowed(opcode)) !== 0) throw broken('RSV bits without an extension (§5.2)');
     if ((second & 0x80) !== 0) throw broken('a server must not mask (§5.1)');
     if (![0, TEXT, BINARY, CLOSE, PING, PONG].includes(opcode)) throw broken('a reserved opcode (§5.2)');
     let length = second & 0x7f;
@@ -215,7 +229,12 @@ export class RawClient {
     }
     const payload = await this.stream.take(length, `a payload of ${length} bytes`, deadline);
     if (opcode === CLOSE) this.#closeRead = true;
-    return { fin, opcode, payload };
+    return { fin, rsv1: (first & 0x40) !== 0, opcode, payload };
+  }
+
+  /** The RSV bits that an extension allows in the first byte of a frame with this opcode. */
+  protected rsvAllowed(_opcode: number): number {
+    return 0;
   }
 
   /** Reads a message that must be one unfragmented frame of this type with this payload. */

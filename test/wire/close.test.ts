@@ -1,5 +1,6 @@
 /** The closing handshake on the wire, against echo://: RFC 6455 §5.5.1, §7. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compressionArguments } from '../support/compression-agreed.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { byteByByte, cutAt } from '../support/randomness.ts';
 import {
@@ -16,7 +17,7 @@ import { expectStillEchoing } from '../support/still-serving.ts';
 
 let daemon: Daemon;
 beforeAll(async () => {
-  daemon = await startDaemon(['-c', 'host=echo://']);
+  daemon = await startDaemon(['-c', 'host=echo://', ...compressionArguments()]);
 });
 afterAll(() => daemon?.stop('SIGKILL'));
 
@@ -248,7 +249,7 @@ describe.concurrent('a client that ends without a Close (§7.1.5: abnormal)', ()
 
 describe.concurrent('SIGTERM', () => {
   test('sends each open client a Close 1001 and ends with 0 once they have answered', async () => {
-    await using stopping = await startDaemon(['-c', 'host=echo://']);
+    await using stopping = await startDaemon(['-c', 'host=echo://', ...compressionArguments()]);
     const clients = await Promise.all(Array.from({ length: 3 }, () => RawClient.open(stopping)));
     const exit = stopping.stop('SIGTERM');
     for (const client of clients) {
@@ -260,12 +261,12 @@ describe.concurrent('SIGTERM', () => {
   });
 
   test('ends with 0 from the moment that the log says where it listens, nobody being connected', async () => {
-    await using stopping = await startDaemon(['-c', 'host=echo://']);
+    await using stopping = await startDaemon(['-c', 'host=echo://', ...compressionArguments()]);
     expect(await stopping.stop('SIGTERM')).toBe(0);
   });
 
   test('lets the client of a fragmented message go with 1001, too', async () => {
-    await using stopping = await startDaemon(['-c', 'host=echo://']);
+    await using stopping = await startDaemon(['-c', 'host=echo://', ...compressionArguments()]);
     const client = await RawClient.open(stopping);
     client.send('01 83 00000000 48656c');
     await client.expectOpen();
@@ -279,7 +280,7 @@ describe.concurrent('SIGTERM', () => {
   });
 
   test('does not answer what a client says behind the Close', async () => {
-    await using stopping = await startDaemon(['-c', 'host=echo://']);
+    await using stopping = await startDaemon(['-c', 'host=echo://', ...compressionArguments()]);
     const client = await RawClient.open(stopping);
     const exit = stopping.stop('SIGTERM');
     expect((await client.readClose()).code).toBe(1001);
@@ -289,7 +290,7 @@ describe.concurrent('SIGTERM', () => {
   });
 
   test('takes no new connections while the old ones end', async () => {
-    await using stopping = await startDaemon(['-c', 'host=echo://']);
+    await using stopping = await startDaemon(['-c', 'host=echo://', ...compressionArguments()]);
     const client = await RawClient.open(stopping);
     const exit = stopping.stop('SIGTERM');
     expect((await client.readClose()).code).toBe(1001);

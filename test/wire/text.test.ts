@@ -1,6 +1,7 @@
 /** Text on the wire, against echo://: RFC 6455 §8.1, RFC 3629. Valid text passes; the first wrong byte is a 1007. */
 import { isUtf8 } from 'node:buffer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compressionArguments } from '../support/compression-agreed.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
 import { byteByByte, Random, randomCuts, SEED } from '../support/randomness.ts';
 import { BINARY, clientFrame, hex, RawClient, TEXT } from '../support/raw-client.ts';
@@ -8,7 +9,7 @@ import { expectStillEchoing } from '../support/still-serving.ts';
 
 let daemon: Daemon;
 beforeAll(async () => {
-  daemon = await startDaemon(['-c', 'host=echo://']);
+  daemon = await startDaemon(['-c', 'host=echo://', ...compressionArguments()]);
 });
 afterAll(() => daemon?.stop('SIGKILL'));
 
