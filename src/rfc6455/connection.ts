@@ -16,21 +16,14 @@
  * Where either has to wait, for its taker or for zlib, the frames behind it wait too.
  */
 import { asFault, type Fault } from '../errors.ts';
-import { GrowingBuffer } from '../growing-buffer.ts';
 import { ABNORMAL, type CloseStatus, decodeClose, encodeClose } from './close-codes.ts';
 import { FrameDecoder, type FrameSink } from './frame-decoder.ts';
-import {
-  acceptResponse,
-  checkRequest,
-  type HeaderList,
-  type OpeningRequest,
-  refusalResponse,
-} from './handshake.ts';
+import { acceptResponse, type HeaderList, type OpeningRequest } from './handshake.ts';
 import { Inbound } from './inbound.ts';
 import { CLOSE, type ControlOpcode, type DataOpcode, PING } from './opcodes.ts';
+import { Opening, type OpeningLimits } from './opening.ts';
 import { Outbound } from './outbound.ts';
 import type { Compression, ConnectionCompression } from './permessage-deflate.ts';
-import { type HeadLimits, RequestHeadParser } from './request-head.ts';
 
 export type ConnectionState = 'head' | 'deciding' | 'open' | 'closing' | 'closed';
 
@@ -76,11 +69,6 @@ export interface ConnectionHandler {
   onClosed(ending: Ending): void;
 }
 
-export interface ConnectionLimits extends HeadLimits {
-  /** Most bytes kept for a peer that is not there yet; beyond it `receive` returns false. */
-  readonly earlyBytes: number;
-}
-
 export interface AcceptOptions {
   /** One of those that the client offered. */
   readonly subprotocol?: string | undefined;
@@ -94,14 +82,10 @@ export interface AcceptOptions {
 
 export class Connection implements FrameSink {
   readonly #handler: ConnectionHandler;
-  readonly #limits: ConnectionLimits;
   #state: ConnectionState = 'head';
 
-  #parser: RequestHeadParser | undefined;
-  #request: OpeningRequest | undefined;
-  /** Frames that came before the peer was there. */
-  #early: GrowingBuffer | undefined;
-
+  /** Until it is answered. */
+  #opening: Opening | undefined;
   readonly #decoder = new FrameDecoder(this);
   readonly #inbound: Inbound;
   readonly #outbound: Outbound;
@@ -113,10 +97,9 @@ export class Connection implements FrameSink {
   /** `receive` or `resume` is at work: what they bring about is not to call them again. */
   #receiving = false;
 
-  constructor(handler: ConnectionHandler, limits: ConnectionLimits) {
+  constructor(handler: ConnectionHandler, limits: OpeningLimits) {
     this.#handler = handler;
-    this.#limits = limits;
-    this.#parser = new RequestHeadParser(limits);
+    this.#opening = new Opening(limits);
     const onFailed = (fault: Fault) => this.fail(fault);
     this.#outbound = new Outbound({
       write: (bytes, more) => handler.write(bytes, more),
@@ -137,7 +120,7 @@ export class Connection implements FrameSink {
 
   /** Whether `receive` may be called. */
   get receivable(): boolean {
-    if (this.#state === 'deciding') return this.#early!.length < this.#limits.earlyBytes;
+    if (this.#opening !== undefined) return !this.#opening.full;
     return this.#state !== 'open' || (this.#rest === undefined && !this.#inbound.held);
   }
 
@@ -163,8 +146,7 @@ export class Connection implements FrameSink {
    */
   receive(chunk: Uint8Array): boolean {
     this.#process(chunk.length, () => {
-      if (this.#state === 'head') this.#receiveHead(chunk);
-      else if (this.#state === 'deciding') this.#early!.append(chunk, 0, chunk.length);
+      if (this.#opening !== undefined) this.#receiveOpening(this.#opening, chunk);
       else if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk]);
       else if (this.#inbound.busy) this.#rest = chunk;
       else if (this.#state !== 'closed') this.#receiveFrames(chunk);
@@ -189,29 +171,28 @@ export class Connection implements FrameSink {
   /** Answers 101, and goes on with the frames that came already. Throws a RangeError for a subprotocol not offered. */
   accept(options: AcceptOptions): void {
     const { subprotocol, peer, messageBytes } = options;
-    const request = this.#request!;
+    const opening = this.#opening!;
+    const request = opening.request!;
     // §4.2.2 item 5.5: only what the client offered.
     if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
       throw new RangeError(`subprotocol ${JSON.stringify(subprotocol)} was not offered`);
     }
     this.#become('open');
+    this.#opening = undefined;
     if (peer === 'message') {
       this.#inbound.collect(messageBytes);
       this.#decoder.limitMessages(messageBytes);
     }
     this.#compress(options.compression?.agree(request.extensions));
     this.#outbound.write(acceptResponse(request.key, subprotocol, this.extensions));
-    const early = this.#early!;
-    this.#early = undefined;
-    this.#request = undefined;
-    if (early.length > 0) this.receive(early.take());
+    const early = opening.takeEarly();
+    if (early.length > 0) this.receive(early);
   }
 
   /** Answers the request with an HTTP error. Throws a RangeError for headers that cannot be sent. */
   reject(status: number, text: string, headers?: HeaderList): void {
-    if (this.#state !== 'head' && this.#state !== 'deciding') return;
-    const response = refusalResponse(status, text, headers, this.#parser?.method !== 'HEAD');
-    this.#outbound.write(response);
+    if (this.#opening === undefined) return;
+    this.#outbound.write(this.#opening.refusal(status, text, headers));
     this.#end({ by: 'rejection' });
   }
 
@@ -245,8 +226,8 @@ export class Connection implements FrameSink {
 
   /** Ends the connection at once because of a fault: by an HTTP error, by a Close, or silently if neither can be sent. */
   fail(fault: Fault): void {
-    if (this.#state === 'head' || this.#state === 'deciding') {
-      this.#outbound.write(refusalResponse(fault.status, fault.message, [], this.#parser?.method !== 'HEAD'));
+    if (this.#opening !== undefined) {
+      this.#outbound.write(this.#opening.refusal(fault.status, fault.message));
     } else if (this.#state === 'open') {
       this.#inbound.flush();
       if (fault.close !== ABNORMAL && !this.#hasSentClose())
@@ -318,16 +299,9 @@ export class Connection implements FrameSink {
     else this.#handler.onReceivable();
   }
 
-  #receiveHead(chunk: Uint8Array): void {
-    const parser = this.#parser!;
-    const length = parser.push(chunk);
-    if (length < 0) return;
-    const request = checkRequest(parser.head);
-    this.#parser = undefined;
-    this.#request = request;
-    this.#early = new GrowingBuffer();
-    // What stands behind the head are frames (§4.1: a client may send as soon as it likes; the 101 is for it to await).
-    if (length < chunk.length) this.#early.append(chunk, length, chunk.length);
+  #receiveOpening(opening: Opening, chunk: Uint8Array): void {
+    const request = opening.receive(chunk);
+    if (request === undefined) return;
     this.#become('deciding');
     this.#handler.onRequest(request);
   }
@@ -369,9 +343,7 @@ export class Connection implements FrameSink {
     if (this.#state === 'closed') return;
     this.#decoder.stop();
     this.#inbound.stop();
-    this.#parser = undefined;
-    this.#request = undefined;
-    this.#early = undefined;
+    this.#opening = undefined;
     this.#rest = undefined;
     this.#become('closed');
     this.#outbound.end(() => {

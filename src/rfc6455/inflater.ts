@@ -56,7 +56,7 @@ const TURN_BYTES = 1024 * 1024;
  * What a final block counts as, in bytes of output: behind it a stream is made anew, some 20 µs and 40 KiB for as little
  * as two bytes from the client.
  */
-const FINAL_BYTES = 32 * 1024;
+const FINAL_BYTES = 128 * 1024;
 
 /** The output of every step in this thread; whoever takes it copies it. */
 const output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
@@ -121,7 +121,6 @@ export class Inflater {
     this.#ends = ends;
     this.#inTail = false;
     this.#busy = true;
-    this.#held = false;
     this.#messageBytes += end - start;
     return this.#run();
   }
@@ -284,7 +283,6 @@ export class Inflater {
     this.#stream?.close();
     this.#turn -= FINAL_BYTES;
     this.#restarted = true;
-    this.#more = false;
     this.#stream = inflateRaw(this.#windowBits, this.#sync, this.#window.contents());
     if (this.#inTail && this.#at === 0) this.#at = this.#end;
   }

@@ -2,18 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Fault, type FaultCode } from '../../src/errors.ts';
-import {
-  type AcceptOptions,
-  Connection,
-  type ConnectionLimits,
-  type ConnectionState,
-} from '../../src/rfc6455/connection.ts';
+import { type AcceptOptions, Connection, type ConnectionState } from '../../src/rfc6455/connection.ts';
 import { BINARY, TEXT } from '../../src/rfc6455/opcodes.ts';
+import type { OpeningLimits } from '../../src/rfc6455/opening.ts';
 import { clientFrame, concat, counting, hex, hexOf, latin1, utf8 } from '../support/bytes.ts';
 import { eachCut, SEED, SEEDED } from '../support/cuts.ts';
 import { RecordingHandler } from '../support/recording-handler.ts';
 
-const LIMITS: ConnectionLimits = { headBytes: 16_384, headFields: 100, earlyBytes: 64 };
+const LIMITS: OpeningLimits = { headBytes: 16_384, headFields: 100, earlyBytes: 64 };
 
 const REQUEST =
   'GET /chat HTTP/1.1\r\n' +
@@ -47,7 +43,7 @@ interface Wire {
   readonly receive: (digits: string) => string[];
 }
 
-function fresh(limits: Partial<ConnectionLimits> = {}): Wire {
+function fresh(limits: Partial<OpeningLimits> = {}): Wire {
   const handler = new RecordingHandler();
   const connection = new Connection(handler, { ...LIMITS, ...limits });
   const receive = (digits: string): string[] => {
@@ -58,7 +54,7 @@ function fresh(limits: Partial<ConnectionLimits> = {}): Wire {
 }
 
 /** With a complete request that nobody has answered yet. */
-function deciding(limits: Partial<ConnectionLimits> = {}): Wire {
+function deciding(limits: Partial<OpeningLimits> = {}): Wire {
   const wire = fresh(limits);
   wire.connection.receive(latin1(REQUEST));
   wire.handler.take();
