@@ -232,8 +232,13 @@ export class Inflater {
       this.#working = false;
       if (this.#closed) return;
       this.#at += stream.bytesWritten - before;
-      // Input left: a final block has ended. Of a stream that is paused no event says so.
-      if (this.#at < this.#end) this.#restart();
+      try {
+        // Input left: a final block has ended. Of a stream that is paused no event says so.
+        if (this.#at < this.#end) this.#restart();
+      } catch (error) {
+        this.#handler.onFailed(asFault(error));
+        return;
+      }
       this.#handler.onIdle();
     };
     const onData = (bytes: Buffer) => {

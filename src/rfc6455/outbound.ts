@@ -4,7 +4,7 @@
  * What is sent behind a message that another thread still deflates waits for it: order is kept, but for Pings and Pongs,
  * which may stand between any two messages (RFC 6455 §5.4).
  */
-import type { Fault } from '../errors.ts';
+import { asFault, type Fault } from '../errors.ts';
 import type { DeflateHandler, Deflater } from './deflater.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { COMPRESSED } from './frame-encoder.ts';
@@ -133,8 +133,14 @@ export class Outbound implements DeflateHandler {
     const ending = this.#then !== undefined;
     this.cork(0);
     this.#addDeflated(opcode, bytes, length);
-    // One of them may have to be waited for in its turn.
-    while (!this.busy && this.#waiting.length > 0) this.#waiting.shift()!();
+    try {
+      // One of them may have to be waited for in its turn.
+      while (!this.busy && this.#waiting.length > 0) this.#waiting.shift()!();
+    } catch (error) {
+      this.uncork();
+      this.onFailed(asFault(error));
+      return;
+    }
     this.uncork();
     if (this.busy) return;
     if (ending) this.#finish();
