@@ -142,9 +142,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   onYield(): void {
-    setImmediate(() => {
-      if (!this.#peerFull) this.#connection.resume();
-    });
+    setImmediate(() => this.#connection.beginTurn());
   }
 
   onReceivable(): void {
@@ -180,7 +178,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   onSegment(text: boolean, bytes: Uint8Array, start: number, end: number): void {
     this.#down += end - start;
     this.#log.trace?.('to-client', { id: this.#id, bytes: end - start, text });
-    // While another thread compresses, what the peer sends would pile up.
+    // While another thread compresses, what the peer sends would pile up; and compressing takes time that others need.
+
     if (!this.#connection.send(text ? TEXT : BINARY, bytes, start, end)) this.#peer?.pause();
   }
 
@@ -209,6 +208,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#clientGone = true;
     if (error !== undefined) this.#why ??= new Fault('client-vanished', { message: error.message });
     this.#connection.receiveEnd();
+    // Nothing waits for it to read any more.
+    this.#clientFull = false;
+    this.#resumePeer();
     this.#finish();
   }
 

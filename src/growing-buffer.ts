@@ -1,5 +1,6 @@
 /**
- * Bytes that arrive in pieces and are needed in one: a fragmented message, a segment that waits for its end.
+ * Bytes that arrive in pieces and are needed in one: frames that come before there is a peer, a segment that waits for
+ * its end.
  *
  * It grows with what has arrived, never with a length that somebody announced, and by doubling, so that each byte is
  * moved a constant number of times however small the pieces are. What was taken out is never written to again.

@@ -27,9 +27,9 @@ export interface StartCompression {
   readonly windowBits?: number;
   /** Whose messages may refer to those before. @default 'both' */
   readonly takeover?: 'both' | 'server' | 'client' | 'none';
-  /** Messages of fewer bytes go out uncompressed. @default 64 */
+  /** Messages of fewer bytes go out uncompressed; at least 1. @default 64 */
   readonly threshold?: number;
-  /** Most connections that are compressed at a time. @default 1000 */
+  /** Most connections that are compressed at a time; at least 1. @default 1000 */
   readonly connections?: number;
 }
 

@@ -59,7 +59,7 @@ export interface ConnectionHandler {
    * False: enough, until `resume`.
    */
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean;
-  /** There is more to do than others should wait for: call `resume` in the next turn of the event loop. */
+  /** There is more to do than others should wait for: call `beginTurn` in the next turn of the event loop. */
   onYield(): void;
   /** Bytes from the client are taken again, after `receive` returned false. */
   onReceivable(): void;
@@ -103,6 +103,7 @@ export class Connection implements FrameSink {
     const onFailed = (fault: Fault) => this.fail(fault);
     this.#outbound = new Outbound({
       write: (bytes, more) => handler.write(bytes, more),
+      onYield: () => handler.onYield(),
       onSendable: () => handler.onSendable(),
       onFailed,
     });
@@ -124,9 +125,9 @@ export class Connection implements FrameSink {
     return this.#state !== 'open' || (this.#rest === undefined && !this.#inbound.held);
   }
 
-  /** Whether `send` will not have to keep what it is given. */
+  /** Whether messages may be sent: else they are taken, but should wait for `onSendable`. */
   get sendable(): boolean {
-    return !this.#outbound.busy;
+    return this.#outbound.sendable;
   }
 
   /** What the client and we have agreed on, as the answer said it. */
@@ -162,7 +163,15 @@ export class Connection implements FrameSink {
     else this.#end({ by: 'eof' });
   }
 
-  /** The peer takes payload again, after `onPayload` returned false; or the turn is over, after `onYield`. */
+  /** The turn of the event loop that `onYield` asked for. */
+  beginTurn(): void {
+    if (this.#state === 'closed') return;
+    this.#outbound.beginTurn();
+    this.#inbound.beginTurn();
+    this.#goOn();
+  }
+
+  /** The peer takes payload again, after `onPayload` returned false. */
   resume(): void {
     this.#inbound.unblock();
     this.#goOn();
@@ -199,7 +208,7 @@ export class Connection implements FrameSink {
   /**
    * Sends `bytes[start, end)` as one message. They may go out later: they must not change any more.
    *
-   * @returns false: it had to be put in a queue; no more until `onSendable`
+   * @returns false: enough, until `onSendable`
    */
   send(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#state === 'open') this.#outbound.message(opcode, bytes, start, end);
@@ -308,7 +317,6 @@ export class Connection implements FrameSink {
 
   /** Decodes frames until there are no more or one has to wait; then the rest waits behind it. */
   #receiveFrames(chunk: Uint8Array): void {
-    this.#inbound.beginTurn();
     let rest = chunk;
     for (;;) {
       const taken = this.#decoder.decode(rest);

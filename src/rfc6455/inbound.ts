@@ -14,7 +14,7 @@ import { Utf8Validator } from './utf8.ts';
 export interface InboundHandler {
   /** To a stream peer any piece of the stream, and `opcode` is BINARY; else a whole message. False: enough, until `unblock`. */
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean;
-  /** There is more to do than others should wait for: call `goOn` in the next turn of the event loop. */
+  /** There is more to do than others should wait for: call `beginTurn` and `goOn` in the next turn of the event loop. */
   onYield(): void;
   /** What had to wait for another thread may go on: call `goOn`. */
   onIdle(): void;
@@ -75,7 +75,7 @@ export class Inbound implements InflateHandler {
     return this.#saved;
   }
 
-  /** Others have had their turn since the last call. */
+  /** The turn that `onYield` asked for. */
   beginTurn(): void {
     this.#inflater?.beginTurn();
   }

@@ -38,7 +38,7 @@ export interface InflateHandler {
    * @returns false: no more until `unblock`
    */
   onInflated(bytes: Uint8Array, start: number, end: number, ends: boolean): boolean;
-  /** Enough for one turn of the event loop: call `goOn` in the next. */
+  /** Enough for one turn of the event loop: call `beginTurn` and `goOn` in the next. */
   onYield(): void;
   /** What another thread did is done; `goOn` goes on from there. */
   onIdle(): void;
@@ -50,8 +50,13 @@ export interface InflateHandler {
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 const EMPTY = new Uint8Array(0);
 
-/** Output of one turn, in bytes: about 1 ms of work. A read of 64 KiB can hold 64 MiB, and others are waiting. */
+/**
+ * What one turn of the event loop may give, in bytes of output: about 1 ms of work. A read of 64 KiB can hold 64 MiB, a
+ * turn has up to 32 reads of one socket, and others are waiting.
+ */
 const TURN_BYTES = 1024 * 1024;
+/** What a step counts as beside its output: of short messages it is the calls that take the time, 1 to 2 µs each. */
+const STEP_BYTES = 2 * 1024;
 /**
  * What a final block counts as, in bytes of output: behind it a stream is made anew, some 20 µs and 40 KiB for as little
  * as two bytes from the client.
@@ -89,8 +94,10 @@ export class Inflater {
   /** The taker wants no more. */
   #held = false;
   #closed = false;
-  /** Output that is left for this turn. */
+  /** What is left of this turn; there is another one only behind `onYield`. */
   #turn = TURN_BYTES;
+  /** `onYield` was called for it. */
+  #yielded = false;
   /** Compressed bytes of the message so far. */
   #messageBytes = 0;
 
@@ -130,16 +137,16 @@ export class Inflater {
     this.#held = false;
   }
 
-  /** Goes on with the piece that is under way, if there is one, in a turn of its own. Throws as `push` does. */
+  /** Goes on with the piece that is under way, if there is one. Throws as `push` does. */
   goOn(): void {
-    this.beginTurn();
     if (this.#working) this.#stream?.resume();
     else if (this.#busy) this.#run();
   }
 
-  /** A new turn of the event loop: others have had theirs. */
+  /** The turn that `onYield` asked for: others have had theirs. */
   beginTurn(): void {
     this.#turn = TURN_BYTES;
+    this.#yielded = false;
   }
 
   /** Frees what zlib holds. Nothing is handed on any more. */
@@ -163,7 +170,8 @@ export class Inflater {
         this.#stepElsewhere();
         return false;
       } else if (this.#turn <= 0) {
-        this.#handler.onYield();
+        if (!this.#yielded) this.#handler.onYield();
+        this.#yielded = true;
         return false;
       } else {
         this.#step();
@@ -209,7 +217,7 @@ export class Inflater {
       throw new Fault('inflate-failed', { message: asFault(error).details['message'] }, error);
     }
     const produced = OUTPUT_BYTES - left.output;
-    this.#turn -= produced;
+    this.#turn -= produced + STEP_BYTES;
     this.#at = this.#end - left.input;
     this.#more = left.output === 0;
     // Input left, though there is room for output: a final block has ended.

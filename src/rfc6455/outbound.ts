@@ -14,7 +14,9 @@ import type { ConnectionCompression } from './permessage-deflate.ts';
 export interface OutboundHandler {
   /** Bytes for the client, to go out as one write: `bytes`, then `more`. False: enough, until `drained`. */
   write(bytes: Uint8Array, more?: Uint8Array): boolean;
-  /** Nothing waits to be deflated any more. */
+  /** Enough was deflated for one turn of the event loop: call `beginTurn` in the next. */
+  onYield(): void;
+  /** `sendable` again. */
   onSendable(): void;
   onFailed(fault: Fault): void;
 }
@@ -33,8 +35,11 @@ export class Outbound implements DeflateHandler {
   #threshold = Number.POSITIVE_INFINITY;
   /** The message that is being deflated in another thread, for its opcode. */
   #deflating: { readonly opcode: DataOpcode; readonly length: number } | undefined;
-  /** What waits for it. */
-  readonly #waiting: (() => void)[] = [];
+  /** What waits for it, from `#next` on. */
+  #waiting: (() => void)[] = [];
+  #next = 0;
+  /** Bytes that may still be deflated in this thread before others have their turn. */
+  #turn = TURN_BYTES;
   /** What `end` was given, until it is called. */
   #then: (() => void) | undefined;
   #saved = 0;
@@ -49,9 +54,16 @@ export class Outbound implements DeflateHandler {
     this.#threshold = compression.threshold;
   }
 
-  /** A message is being deflated: what is sent now has to wait in memory. */
-  get busy(): boolean {
-    return this.#deflating !== undefined;
+  /** Whether no message is being deflated, for which others would have to wait in memory, and there is time for one. */
+  get sendable(): boolean {
+    return !this.#busy && this.#turn > 0;
+  }
+
+  /** The turn that `onYield` asked for. */
+  beginTurn(): void {
+    if (this.#turn > 0) return;
+    this.#turn = TURN_BYTES;
+    if (this.sendable) this.#handler.onSendable();
   }
 
   /** By how many bytes deflated messages were shorter than what they were made of. */
@@ -74,14 +86,21 @@ export class Outbound implements DeflateHandler {
 
   /** A message: `bytes[start, end)`, which must not change any more. */
   message(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): void {
-    if (this.busy) {
+    if (this.#busy) {
       this.#waiting.push(() => this.message(opcode, bytes, start, end));
     } else if (end - start < this.#threshold) {
       this.#add(opcode, bytes, start, end, this.#expected);
     } else {
       const deflated = this.#deflater!.deflate(bytes, start, end);
-      if (deflated === undefined) this.#deflating = { opcode, length: end - start };
-      else this.#addDeflated(opcode, deflated, end - start);
+      if (deflated === undefined) {
+        this.#deflating = { opcode, length: end - start };
+        return;
+      }
+      this.#addDeflated(opcode, deflated, end - start);
+      if (this.#turn > 0) {
+        this.#turn -= end - start;
+        if (this.#turn <= 0) this.#handler.onYield();
+      }
     }
   }
 
@@ -98,7 +117,7 @@ export class Outbound implements DeflateHandler {
   /** Behind all that has been sent, and at once, also while corked. */
   close(payload: Uint8Array): void {
     this.#owedPong = undefined;
-    if (this.busy) {
+    if (this.#busy) {
       this.#waiting.push(() => this.close(payload));
       return;
     }
@@ -110,7 +129,7 @@ export class Outbound implements DeflateHandler {
   end(then: () => void): void {
     this.#owedPong = undefined;
     this.#then = then;
-    if (!this.busy) this.#finish();
+    if (!this.#busy) this.#finish();
   }
 
   /** Bytes that are no frame. */
@@ -135,23 +154,36 @@ export class Outbound implements DeflateHandler {
     this.#addDeflated(opcode, bytes, length);
     try {
       // One of them may have to be waited for in its turn.
-      while (!this.busy && this.#waiting.length > 0) this.#waiting.shift()!();
+      while (!this.#busy && this.#next < this.#waiting.length) {
+        this.#next += 1;
+        this.#waiting[this.#next - 1]!();
+      }
     } catch (error) {
       this.uncork();
       this.onFailed(asFault(error));
       return;
     }
     this.uncork();
-    if (this.busy) return;
+    if (this.#busy) return;
+    this.#forgetWaiting();
     if (ending) this.#finish();
-    else if (this.#then === undefined) this.#handler.onSendable();
+    else if (this.#then === undefined && this.sendable) this.#handler.onSendable();
   }
 
   onFailed(fault: Fault): void {
     this.#deflating = undefined;
-    this.#waiting.length = 0;
+    this.#forgetWaiting();
     if (this.#then === undefined) this.#handler.onFailed(fault);
     else this.#finish();
+  }
+
+  get #busy(): boolean {
+    return this.#deflating !== undefined;
+  }
+
+  #forgetWaiting(): void {
+    this.#waiting = [];
+    this.#next = 0;
   }
 
   #finish(): void {
@@ -172,3 +204,5 @@ export class Outbound implements DeflateHandler {
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
+/** Deflating text takes about 3 ms for so much of it, and at worst 16 ms. */
+const TURN_BYTES = 64 * 1024;

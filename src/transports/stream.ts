@@ -87,6 +87,7 @@ export class StreamTransport implements Transport {
 
   /** Both buffers in one system call. */
   writeBoth(bytes: Uint8Array, more: Uint8Array): boolean {
+    if (this.#ending || this.#closed) return true;
     this.#socket.cork();
     this.write(bytes);
     this.write(more);

@@ -27,6 +27,10 @@ class Client implements OutboundHandler {
     return this.writable;
   }
 
+  onYield(): void {
+    this.seen.push('yield');
+  }
+
   onSendable(): void {
     this.seen.push('sendable');
     this.meanwhile.onSendable?.();
@@ -119,7 +123,7 @@ describe('without compression', () => {
     client.outbound.pong(hex('01'));
     client.outbound.close(hex('03e8'));
     expect(client.take()).toEqual(['write 810548656c6c6f', 'write 8900', 'write 8a0101', 'write 880203e8']);
-    expect(client.outbound.busy).toBe(false);
+    expect(client.outbound.sendable).toBe(true);
   });
 
   test('only the range of a message is sent', () => {
@@ -206,7 +210,7 @@ describe('deflated at once', () => {
     client.text(TEXT, 'Hello');
     client.text(BINARY, 'Hello');
     expect(client.take()).toEqual(['write c107f248cdc9c90700', 'write c205f200110000']);
-    expect(client.outbound.busy).toBe(false);
+    expect(client.outbound.sendable).toBe(true);
   });
 
   test('from the threshold on; control frames never', () => {
@@ -259,13 +263,13 @@ describe('while another thread deflates', () => {
   test('messages behind it wait, deflated or not, and leave in their order in one write', () => {
     const { client, deflater, outbound } = byHand();
     client.text(TEXT, 'long');
-    expect(outbound.busy).toBe(true);
+    expect(outbound.sendable).toBe(false);
     client.text(BINARY, 'b');
     client.text(TEXT, 'c');
     expect(client.take()).toEqual([]);
     deflater.done('aabb');
     expect(client.take()).toEqual(['write c102aabb820162810163', 'sendable']);
-    expect(outbound.busy).toBe(false);
+    expect(outbound.sendable).toBe(true);
     expect(outbound.saved).toBe(2);
   });
 
@@ -279,7 +283,7 @@ describe('while another thread deflates', () => {
     deflater.done('01');
     expect(deflater.given).toEqual(['first', 'third']);
     expect(client.take()).toEqual(['write c10101820162']);
-    expect(outbound.busy).toBe(true);
+    expect(outbound.sendable).toBe(false);
     deflater.done('03');
     expect(client.take()).toEqual(['write c20103810164', 'sendable']);
   });
@@ -291,7 +295,7 @@ describe('while another thread deflates', () => {
     deflater.atOnce = hex('02');
     deflater.done('01');
     expect(client.take()).toEqual(['write c10101c20102', 'sendable']);
-    expect(outbound.busy).toBe(false);
+    expect(outbound.sendable).toBe(true);
   });
 
   test('§5.4: Pings and Pongs do not wait', () => {
@@ -346,7 +350,7 @@ describe('while another thread deflates', () => {
     client.text(TEXT, 'b');
     deflater.handler.onFailed(new Fault('internal'));
     expect(client.take()).toEqual(['failed internal']);
-    expect(outbound.busy).toBe(false);
+    expect(outbound.sendable).toBe(true);
     client.text(TEXT, 'next');
     deflater.done('01');
     expect(client.take()).toEqual(['write c10101', 'sendable']);
@@ -431,11 +435,11 @@ describe.for([
     const client = compressed({ sync });
     const heard = client.heard();
     client.text(TEXT, 'Hello');
-    expect(client.outbound.busy).toBe(!sync);
+    expect(client.outbound.sendable).toBe(sync);
     client.text(TEXT, 'Hello');
     client.text(TEXT, 'Hi');
     if (!sync) await heard;
-    expect(client.outbound.busy).toBe(false);
+    expect(client.outbound.sendable).toBe(true);
     expect(client.take().join(' ').replaceAll(' write ', ' ').replace(' sendable', '')).toBe(
       `write c107f248cdc9c90700 c105f200110000${sync ? ' ' : ''}81024869`,
     );
@@ -458,7 +462,7 @@ describe.for([
           client.outbound.message(BINARY, bytes, 0, bytes.length);
           if (random.int(0, 3) === 0) client.outbound.ping();
         }
-        if (client.outbound.busy) await heard;
+        if (!client.outbound.sendable) await heard;
       }
       const frames = serverFrames(client.written).filter(({ opcode }) => opcode === BINARY);
       expect(frames.length).toBe(sent.length);

@@ -272,9 +272,9 @@ describe('the compression of a connection', () => {
   });
 
   test('the level is obeyed', () => {
-    const text = Buffer.alloc(4_000, 'ab');
+    const text = Buffer.alloc(2_000, 'ab');
     const lengths = [1, 9].map((level) => deflateWith(agree(P, { level }), text)!.length);
-    expect(deflateWith(agree(P, { level: 0 }), text)!.length).toBeGreaterThan(4_000);
+    expect(deflateWith(agree(P, { level: 0 }), text)!.length).toBeGreaterThan(2_000);
     expect(Math.max(...lengths)).toBeLessThan(100);
   });
 

@@ -11,6 +11,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../src/limits.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import type { Backend } from '../../src/plugins/api.ts';
 import { Framings } from '../../src/plugins/framings.ts';
+import type { CompressionOptions } from '../../src/rfc6455/permessage-deflate.ts';
 import type { Resolver } from '../../src/transports/resolve.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { RawClient } from './raw-client.ts';
@@ -31,6 +32,8 @@ export interface ServeOptions {
   /** In ms. @default off */
   readonly keepalive?: number;
   readonly limits?: Partial<Limits>;
+  /** @default off */
+  readonly compression?: CompressionOptions;
   /** What a test expects in the log at level error. @default nothing */
   readonly errors?: RegExp;
   /** The test's own, where tests run side by side. */
@@ -66,6 +69,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     backendName: 'test',
     framings,
     keepalive: options.keepalive ?? 0,
+    compression: options.compression,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
     log: createLogger('info', (line) => lines.push(line)),
     ...(resolver && { resolver }),
