@@ -1,24 +1,49 @@
 /**
- * Runs a test file once more with permessage-deflate agreed on, though nothing is compressed: what RFC 6455 says of
- * frames has to hold all the same. Daemons are then started with compression and a threshold out of reach, and raw
- * clients offer it in their opening handshake.
+ * Runs a test file once more with permessage-deflate agreed on: what RFC 6455 says of frames has to hold all the same.
+ *
+ * - `agreed`: nothing is compressed though it may be. Daemons have a threshold out of reach.
+ * - `compressed`: daemons compress everything, and so do raw clients each message that `clientFrame` makes in one frame.
+ *   Nobody keeps a context, so that each message stands for itself.
  */
-let agreed = false;
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 
-export function agreeOnCompression(): void {
-  agreed = true;
+type Mode = 'off' | 'agreed' | 'compressed';
+
+let mode: Mode = 'off';
+
+export function agreeOnCompression(how: Exclude<Mode, 'off'>): void {
+  mode = how;
 }
 
 export function compressionAgreed(): boolean {
-  return agreed;
+  return mode !== 'off';
+}
+
+/** Whether messages are to be compressed. */
+export function compressing(): boolean {
+  return mode === 'compressed';
 }
 
 /** For the daemon's command line. */
 export function compressionArguments(): string[] {
-  return agreed ? ['--compression', 'on', '--compression-threshold', '999999999'] : [];
+  if (mode === 'off') return [];
+  return ['--compression', 'on', '--compression-threshold', mode === 'agreed' ? '999999999' : '1'];
 }
 
 /** For `request`. */
 export function compressionOffer(): string[] {
-  return agreed ? ['Sec-WebSocket-Extensions: permessage-deflate'] : [];
+  const alone = '; server_no_context_takeover; client_no_context_takeover';
+  return mode === 'off' ? [] : [`Sec-WebSocket-Extensions: permessage-deflate${compressing() ? alone : ''}`];
+}
+
+/** RFC 7692 §7.2.1, for a message that refers to none before it. */
+export function compress(message: Uint8Array): Buffer {
+  return deflateRawSync(message, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+}
+
+/** §7.2.2. */
+export function decompress(payload: Uint8Array): Buffer {
+  return inflateRawSync(Buffer.concat([payload, Buffer.from('0000ffff', 'hex')]), {
+    finishFlush: constants.Z_SYNC_FLUSH,
+  });
 }

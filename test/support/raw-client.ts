@@ -7,7 +7,13 @@
  */
 import { expect } from 'vitest';
 import { type ByteStream, connectTo, DEADLINE, hex, show } from './byte-stream.ts';
-import { compressionAgreed, compressionOffer } from './compression-agreed.ts';
+import {
+  compress,
+  compressing,
+  compressionAgreed,
+  compressionOffer,
+  decompress,
+} from './compression-agreed.ts';
 
 export { hex } from './byte-stream.ts';
 
@@ -52,11 +58,14 @@ export function clientFrame(
   payload: Uint8Array | string,
   { fin = true, mask = SAMPLE_MASK, announce }: ClientFrameOptions = {},
 ): Buffer {
-  const data = Buffer.from(payload as Uint8Array);
+  const isMessage = fin && (opcode === TEXT || opcode === BINARY) && announce === undefined;
+  const compressed = compressing() && isMessage && payload.length > 0;
+  const plain = Buffer.from(payload as Uint8Array);
+  const data = compressed ? compress(plain) : plain;
   const length = announce ?? data.length;
   const extended = length < 126 ? 0 : length < 0x10000 ? 2 : 8;
   const header = Buffer.alloc(2 + extended + 4);
-  header[0] = (fin ? 0x80 : 0) | opcode;
+  header[0] = (fin ? 0x80 : 0) | (compressed ? 0x40 : 0) | opcode;
   header[1] = 0x80 | (extended === 0 ? length : extended === 2 ? 126 : 127);
   if (extended === 2) header.writeUInt16BE(length, 2);
   if (extended === 8) header.writeBigUInt64BE(BigInt(length), 2);
@@ -229,12 +238,13 @@ export class RawClient {
     }
     const payload = await this.stream.take(length, `a payload of ${length} bytes`, deadline);
     if (opcode === CLOSE) this.#closeRead = true;
-    return { fin, rsv1: (first & 0x40) !== 0, opcode, payload };
+    const rsv1 = (first & 0x40) !== 0;
+    return { fin, rsv1, opcode, payload: compressing() && rsv1 ? decompress(payload) : payload };
   }
 
   /** The RSV bits that an extension allows in the first byte of a frame with this opcode. */
-  protected rsvAllowed(_opcode: number): number {
-    return 0;
+  protected rsvAllowed(opcode: number): number {
+    return compressing() && (opcode === TEXT || opcode === BINARY) ? 0x40 : 0;
   }
 
   /** Reads a message that must be one unfragmented frame of this type with this payload. */

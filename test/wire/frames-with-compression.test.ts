@@ -1,10 +1,10 @@
-/** All that is said of frames, text and closing, once more where permessage-deflate was agreed on. */
+/** All that is said of frames, text and closing, once more where permessage-deflate was agreed on and nothing compressed. */
 import { expect, test } from 'vitest';
 import { agreeOnCompression, compressionArguments, compressionOffer } from '../support/compression-agreed.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { RawClient, request } from '../support/raw-client.ts';
 
-agreeOnCompression();
+agreeOnCompression('agreed');
 await import('./frames.test.ts');
 await import('./text.test.ts');
 await import('./close.test.ts');

@@ -70,7 +70,7 @@ function memoryOf(daemon: Daemon, figure: 'VmRSS' | 'VmHWM'): number {
   return Number(new RegExp(`^${figure}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) * 1_024;
 }
 
-/** Runs it, and expects that the daemon's memory did not grow by more than `most` at any time. */
+/** Runs it, and expects that the daemon's memory did not grow by more than `most` at any time; not judged but on Linux. */
 async function withinMemory(daemon: Daemon, most: number, run: () => Promise<void>): Promise<void> {
   const before = memoryOf(daemon, 'VmRSS');
   await run();
@@ -142,12 +142,12 @@ describe('a message on echo:// that inflates', () => {
     ['text', TEXT],
     ['binary', BINARY],
   ])(
-    'to 256 MiB is 1009, and takes memory for little more than the limit (%s)',
+    'of 1 MB to 1 GiB is 1009, and takes memory for little more than the limit (%s)',
     async (_, opcode) => {
-      const { payload } = bomb(Buffer.alloc(MIB, 'a'), 256 * MIB);
-      expect(payload.length).toBeLessThan(300_000);
+      const { payload } = bomb(Buffer.alloc(MIB, 'a'), 1_024 * MIB);
+      expect(payload.length).toBeLessThan(1_200_000);
       await using daemon = await startDaemon(['-c', 'host=echo://', '--compression', 'on']);
-      await withinMemory(daemon, MOST_GROWTH, async () => {
+      await withinMemory(daemon, 2 * LIMIT, async () => {
         const client = await DeflateClient.agree(daemon);
         client.send(compressedFrame(opcode, payload));
         await client.expectFailed(1009);
