@@ -9,21 +9,27 @@ import { FrameDecoder } from '../../dist/src/rfc6455/frame-decoder.js';
 import { unmask } from '../../dist/src/rfc6455/mask.js';
 import { BINARY, TEXT } from '../../dist/src/rfc6455/opcodes.js';
 import { browserHead } from './handshake.mjs';
-import { assertSame, clientFrame, MIB, numbers, randomBytes, reads, SIZES, text } from './inputs.mjs';
+import { assertSame, clientFrame, KIB, MIB, numbers, randomBytes, reads, SIZES, text } from './inputs.mjs';
 
 /** Bytes of payload in a run. */
 const RUN = MIB;
+/** Frames in a run where each has a read of its own, as from clients that wait for answers. */
+const LONE = 2048;
 
 export function decoder() {
   const cases = [];
   for (const size of SIZES) {
-    const binary = streamOf(BINARY, size, randomBytes(size));
-    const ascii = streamOf(TEXT, size, text('ASCII', size));
+    const items = Math.max(1, Math.round(RUN / size));
+    const binary = streamOf(framesOf(BINARY, randomBytes(size), items));
+    const ascii = streamOf(framesOf(TEXT, text('ASCII', size), items));
     cases.push(
       caseOf('FrameDecoder, binary', binary, decodeAlone),
       caseOf('Connection to a stream peer, binary', binary, decodeConnected),
       caseOf('Connection to a stream peer, text', ascii, decodeConnected),
     );
+    if (size > KIB) continue;
+    const lone = framesOf(BINARY, randomBytes(size), LONE);
+    cases.push(caseOf('Connection to a stream peer, binary, a frame per read', lone, decodeConnected));
   }
   return cases;
 }
@@ -64,15 +70,21 @@ export function mask() {
   });
 }
 
-function streamOf(opcode, size, payload) {
-  const items = Math.max(1, Math.round(RUN / size));
-  const random = numbers(size);
+/** Frames, each with a key of its own. */
+function framesOf(opcode, payload, items) {
+  const random = numbers(payload.length);
   const key = () => Buffer.from([random(256), random(256), random(256), random(256)]);
-  const wire = Buffer.concat(Array.from({ length: items }, () => clientFrame(opcode, payload, key())));
-  return { size, items, payload, masked: reads(wire), chunks: reads(wire) };
+  const masked = Array.from({ length: items }, () => clientFrame(opcode, payload, key()));
+  return { size: payload.length, items, payload, masked };
 }
 
-function caseOf(name, { size, items, payload, masked, chunks }, decodeWith) {
+/** The same frames one behind the other, in full reads. */
+function streamOf({ masked, ...frames }) {
+  return { ...frames, masked: reads(Buffer.concat(masked)) };
+}
+
+function caseOf(name, { size, items, payload, masked }, decodeWith) {
+  const chunks = masked.map((chunk) => Buffer.allocUnsafeSlow(chunk.length));
   const sink = new CountingSink();
   const decode = decodeWith(sink);
   const prepare = () => {
