@@ -11,7 +11,7 @@
  *     expected            what `run` must answer. Undefined: any number above 0
  *     verify()            once, before anything is timed: throws if the results are not right byte for byte
  *
- * A run should take some 100 µs, since reading the clocks takes 1 µs.
+ * A run should take 100 µs or more, since reading the clocks takes 1 µs.
  */
 
 /** Time for which a case runs before it is measured, in ms: until V8 has compiled it for good. */
