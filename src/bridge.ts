@@ -76,7 +76,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #deciding: AbortController | undefined;
 
   #clientFull = false;
-  #peerFull = false;
+  /** The next turn of the event loop was asked for, by one direction or by both: it serves both. */
+  #yielding = false;
   #clientGone = false;
   #peerGone = true;
 
@@ -142,7 +143,12 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   onYield(): void {
-    setImmediate(() => this.#connection.beginTurn());
+    if (this.#yielding) return;
+    this.#yielding = true;
+    setImmediate(() => {
+      this.#yielding = false;
+      this.#connection.beginTurn();
+    });
   }
 
   onReceivable(): void {
@@ -161,8 +167,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean {
     this.#up += payload.length;
     this.#log.trace?.('to-peer', { id: this.#id, bytes: payload.length });
-    this.#peerFull = !this.#peer!.write(payload, opcode);
-    return !this.#peerFull;
+    return this.#peer!.write(payload, opcode);
   }
 
   onClosed(ending: Ending): void {
@@ -179,7 +184,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#down += end - start;
     this.#log.trace?.('to-client', { id: this.#id, bytes: end - start, text });
     // While another thread compresses, what the peer sends would pile up; and compressing takes time that others need.
-
     if (!this.#connection.send(text ? TEXT : BINARY, bytes, start, end)) this.#peer?.pause();
   }
 
@@ -227,7 +231,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   peerDrain(): void {
-    this.#peerFull = false;
     this.#connection.resume();
   }
 

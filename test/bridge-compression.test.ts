@@ -1,5 +1,5 @@
 /** Compression and the two sockets of a bridge: what waits for one of them must not be forgotten when it goes. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { CompressionOptions } from '../src/rfc6455/permessage-deflate.ts';
 import { Deflater } from './support/deflate.ts';
 import { compressedFrame, DeflateClient } from './support/deflate-client.ts';
@@ -59,4 +59,38 @@ test('what a peer sends at once comes in order, compressed in turns and by other
   peer.write(Buffer.from(lines.join('')));
   for (const line of lines) await client.expectData(TEXT, line);
   client.stream.destroy();
+});
+
+test('both directions share the turns of the event loop: never is more than one asked for', async () => {
+  let pending = 0;
+  let most = 0;
+  let turns = 0;
+  const original = setImmediate;
+  const spy = vi.spyOn(globalThis, 'setImmediate').mockImplementation(((run: () => void) => {
+    if (!String(run).includes('beginTurn')) return original(run);
+    pending += 1;
+    turns += 1;
+    most = Math.max(most, pending);
+    return original(() => {
+      pending -= 1;
+      run();
+    });
+  }) as typeof setImmediate);
+  try {
+    const served = await serve({ compression: { ...COMPRESSION, serverTakeover: false }, peer: 'echo://' });
+    const client = await DeflateClient.agree(served.daemon);
+    const deflater = new Deflater();
+    const text = 'a line of an echo that goes on both ways '.repeat(6);
+    const count = 5_000;
+    const frames = Array.from({ length: count }, () =>
+      compressedFrame(TEXT, deflater.message(Buffer.from(text))),
+    );
+    client.send(...frames);
+    for (let i = 0; i < count; i += 1) await client.expectData(TEXT, text);
+    expect(turns).toBeGreaterThan(10);
+    expect(most).toBe(1);
+    client.stream.destroy();
+  } finally {
+    spy.mockRestore();
+  }
 });

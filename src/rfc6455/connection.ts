@@ -166,8 +166,9 @@ export class Connection implements FrameSink {
   /** The turn of the event loop that `onYield` asked for. */
   beginTurn(): void {
     if (this.#state === 'closed') return;
-    this.#outbound.beginTurn();
+    // First the way in, since what becomes sendable may go on with it.
     this.#inbound.beginTurn();
+    this.#outbound.beginTurn();
     this.#goOn();
   }
 
@@ -261,8 +262,9 @@ export class Connection implements FrameSink {
 
   onPayload(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void {
     if (this.#state !== 'open') return;
-    if (!this.#decoder.compressed) this.#inbound.take(opcode, bytes, start, end, ends);
-    else if (!this.#inbound.takeCompressed(opcode, bytes, start, end, ends)) this.#decoder.suspend();
+    if (this.#decoder.compressed) this.#inbound.takeCompressed(opcode, bytes, start, end, ends);
+    else this.#inbound.take(opcode, bytes, start, end, ends);
+    if (this.#inbound.held) this.#decoder.suspend();
   }
 
   onControl(opcode: ControlOpcode, payload: Uint8Array): void {

@@ -36,13 +36,15 @@ export interface DeflateHandler {
 
 /**
  * Longest message that is deflated in this thread, in bytes, for levels up to 6: text of this length takes 0.8 ms, to
- * which another thread adds 0.1 ms of CPU; 4 ms is what the worst of messages takes. What comes out of it fits into `output`, also where it does not shrink, and is below what
- * frame-batch.ts passes on by reference: `output` is used again for the next message.
+ * which another thread adds 0.1 ms of CPU; the worst of messages takes 4 ms. What comes out of it fits into `output`,
+ * also where it does not shrink, and is below what frame-batch.ts passes on by reference: `output` is used again for the
+ * next message.
  */
 const AT_ONCE = 16 * 1024;
-
 /** The same for levels 7 to 9, which take 8 times as long for the worst of messages. */
 const AT_ONCE_HARD = 2 * 1024;
+/** So many of the longest are deflated in this thread in one turn of the event loop: 16 ms at worst. */
+const PER_TURN = 4;
 
 /** §7.2.1: what Z_SYNC_FLUSH ends with, and what is cut off: 00 00 ff ff. */
 const TAIL_BYTES = 4;
@@ -63,6 +65,11 @@ export class Deflater {
     const sync = options.sync ?? hasWriteSync();
     this.#atOnce = !sync ? 0 : options.level > 6 ? AT_ONCE_HARD : AT_ONCE;
     this.#handler = handler;
+  }
+
+  /** How many bytes may be deflated in this thread before others have their turn. */
+  get turnBytes(): number {
+    return PER_TURN * (this.#options.level > 6 ? AT_ONCE_HARD : AT_ONCE);
   }
 
   /**

@@ -92,11 +92,11 @@ export class Inbound implements InflateHandler {
     }
   }
 
-  /** The same of a compressed message. False: it has to wait, and what comes behind it too; see `held`. */
-  takeCompressed(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): boolean {
+  /** The same of a compressed message. It may have to wait, and what comes behind it too; see `held`. */
+  takeCompressed(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void {
     this.#opcode = opcode;
     this.#saved -= end - start;
-    return this.#inflater!.push(bytes, start, end, ends) && !this.#full;
+    this.#inflater!.push(bytes, start, end, ends);
   }
 
   /** The peer takes again. */

@@ -39,7 +39,7 @@ export class Outbound implements DeflateHandler {
   #waiting: (() => void)[] = [];
   #next = 0;
   /** Bytes that may still be deflated in this thread before others have their turn. */
-  #turn = TURN_BYTES;
+  #turn = Number.POSITIVE_INFINITY;
   /** What `end` was given, until it is called. */
   #then: (() => void) | undefined;
   #saved = 0;
@@ -51,6 +51,7 @@ export class Outbound implements DeflateHandler {
   /** From now on messages of `compression.threshold` bytes and more are deflated. */
   deflate(compression: ConnectionCompression): void {
     this.#deflater = compression.deflater(this);
+    this.#turn = this.#deflater.turnBytes;
     this.#threshold = compression.threshold;
   }
 
@@ -62,7 +63,7 @@ export class Outbound implements DeflateHandler {
   /** The turn that `onYield` asked for. */
   beginTurn(): void {
     if (this.#turn > 0) return;
-    this.#turn = TURN_BYTES;
+    this.#turn = this.#deflater!.turnBytes;
     if (this.sendable) this.#handler.onSendable();
   }
 
@@ -204,5 +205,3 @@ export class Outbound implements DeflateHandler {
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
-/** Deflating text takes about 3 ms for so much of it, and at worst 16 ms. */
-const TURN_BYTES = 64 * 1024;

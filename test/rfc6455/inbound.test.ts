@@ -64,7 +64,8 @@ class Peer implements InboundHandler {
   }
 
   compressed(opcode: DataOpcode, bytes: Uint8Array, ends = true): boolean {
-    return this.inbound.takeCompressed(opcode, bytes, 0, bytes.length, ends);
+    this.inbound.takeCompressed(opcode, bytes, 0, bytes.length, ends);
+    return !this.inbound.held;
   }
 
   /** The code of the fault that `step` throws. */

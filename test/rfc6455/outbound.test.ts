@@ -60,6 +60,7 @@ class Client implements OutboundHandler {
 
 /** Deflates nothing by itself: what "another thread" makes of a message is what `done` is given. */
 class HandDeflater {
+  readonly turnBytes = 65_536;
   readonly given: string[] = [];
   closes = 0;
   handler!: DeflateHandler;
