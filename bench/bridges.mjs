@@ -48,23 +48,22 @@ function understood(argv) {
 async function everything(options) {
   if (process.platform !== 'linux') throw new Problem('CPU time is read from /proc: this needs Linux');
   if (!existsSync(DAEMON)) throw new Problem('the daemon is not built: npm run build');
+  // Told to end, we end with what we started: the bridges by their own listeners of 'exit', the load with our pipes.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
   const folder = mkdtempSync(join(tmpdir(), 'websocksy-bench-'));
-  try {
-    const program = compile(LOAD, folder, 'load', say);
-    if (program === undefined)
-      throw new Problem('the load is made by a C program: install a C compiler (apt install gcc)');
-    const contenders = prepare(options.only, folder, say);
-    if (options.named && contenders.length < options.only.length) say('bench: going on without those');
-    const run = { machine: head(options, contenders), results: [] };
-    for await (const result of rounds(options, contenders, { program, folder, time: options.time })) {
-      run.results.push(result);
-      say(progress(result));
-      if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(run, null, 1)}\n`);
-    }
-    return run;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const program = compile(LOAD, folder, 'load', say);
+  if (program === undefined)
+    throw new Problem('the load is made by a C program: install a C compiler (apt install gcc)');
+  const contenders = prepare(options.only, folder, say);
+  if (options.named && contenders.length < options.only.length) say('bench: going on without those');
+  const run = { machine: head(options, contenders), results: [] };
+  for await (const result of rounds(options, contenders, { program, folder, time: options.time })) {
+    run.results.push(result);
+    say(progress(result));
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(run, null, 1)}\n`);
   }
+  return run;
 }
 
 /** Interleaved: what changes on the machine in the course of an hour changes for all of a test's bridges alike. */

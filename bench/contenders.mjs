@@ -67,6 +67,10 @@ const CONTENDERS = {
       `require(${JSON.stringify(here('../node_modules/ws/package.json'))}).version`,
     ],
   },
+  'c-bridge': {
+    source: here('controls/c-bridge.c'),
+    command: (port, peer, _folder, program) => [program, port, peer],
+  },
   'node-pipe': {
     raw: true,
     command: (port, peer) => [process.execPath, here('controls/node-pipe.mjs'), port, peer],
@@ -165,7 +169,7 @@ export async function start(contender, peer, folder) {
     env: environment(),
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
-  const stop = async () => {
+  const kill = () => {
     for (const pid of tree(child.pid)) {
       try {
         process.kill(pid, 'SIGKILL');
@@ -173,13 +177,21 @@ export async function start(contender, peer, folder) {
         // It ended by itself meanwhile.
       }
     }
+  };
+  process.on('exit', kill); // When we are told to end.
+  const stop = async () => {
+    process.off('exit', kill);
+    if (child.exitCode === null && child.signalCode === null) kill();
     await ended;
   };
   for (const begin = Date.now(); !isListening(port); await sleep(20)) {
-    if (child.exitCode !== null) throw new Error(`it ended at once, with status ${child.exitCode}`);
-    if (Date.now() - begin < 15_000) continue;
+    const problem =
+      child.exitCode !== null
+        ? `it ended at once, with status ${child.exitCode}`
+        : Date.now() - begin > 15_000 && 'it does not listen';
+    if (!problem) continue;
     await stop();
-    throw new Error('it does not listen');
+    throw new Error(problem);
   }
   return { port, pid: child.pid, stop };
 }
