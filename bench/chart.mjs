@@ -36,10 +36,11 @@ export function chart({ machine, results }) {
   const height = y + 50;
   const one = x(1).toFixed(1);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12" role="img">`,
+    `<title>Bridges compared with ws</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
     text(10, 24, 'Bridges: work per CPU-second, × ws (logarithmic)', 'font-size="16" font-weight="bold"'),
-    text(10, 44, `${machine.date}, ${machine.processor}, Node ${machine.node}, ${machine.rounds} rounds`),
+    text(10, 44, `${machine.date}, ${machine.processor}, Node ${machine.node}, rounds: ${machine.rounds}`),
     ...body,
     `<line x1="${one}" x2="${one}" y1="60" y2="${y}" stroke="#444" stroke-dasharray="3 3"/>`,
     text(10, y + 30, '? too noisy to tell'),

@@ -22,6 +22,7 @@ export class LoadEnd {
   constructor(program, ...words) {
     this.#child = spawn(program, words.map(String), { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child.stdin.on('error', () => {}); // It has ended, and 'exit' tells it.
+    this.#child.on('error', (error) => this.#deliver({ failed: error.message }));
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#deliver(JSON.parse(line)));
     this.#child.on('close', () => {
       this.#deliver({ failed: this.#ended ?? 'the load generator ended' });
