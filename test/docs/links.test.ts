@@ -16,6 +16,7 @@ const pages = [
   'SECURITY.md',
   ...files('docs/', '.md'),
   ...files('conformance/', '.md'),
+  ...files('bench/', '.md'),
 ];
 const texts = new Map(pages.map((page) => [page, readFileSync(new URL(page, ROOT), 'utf8')]));
 

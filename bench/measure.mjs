@@ -1,0 +1,118 @@
+// One measurement: a peer, a bridge and a client, all new, looked at twice with some seconds between. Nothing is kept
+// running from one to the next, so that no bridge pays for what another left behind.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { start } from './contenders.mjs';
+import { LoadEnd } from './load.mjs';
+import { cpuSeconds, machineSeconds, memoryBytes } from './proc.mjs';
+import { TESTS } from './tests.mjs';
+
+/** Seconds until the code is compiled and buffers have grown. */
+const WARM_UP = 0.7;
+/** Share of the machine used by others at which a measurement is made again, and how often it is made at most. */
+const NOISY = 0.15;
+const TRIES = 2;
+/** Seconds in which collectors of garbage come to rest before memory is read. */
+const SETTLE = 1.5;
+
+/** A result: `perCpu` and `rate` in `unit`, or `bytes` of memory; `busy` and `others` are shares; or `failed`. */
+export async function measure(name, contender, { program, folder, time }) {
+  const test = TESTS[name];
+  let result;
+  for (let tried = 1; tried <= TRIES; tried += 1) {
+    try {
+      result = await once(test, contender, program, folder, time);
+    } catch (error) {
+      return { failed: error.message };
+    }
+    result.noisy = result.others > NOISY;
+    if (!result.noisy) break;
+  }
+  return result;
+}
+
+async function once(test, contender, program, folder, time) {
+  const started = [];
+  try {
+    const peer = new LoadEnd(program, 'peer', test.peer);
+    started.push(peer);
+    const { port } = await peer.next();
+    const bridge = await start(contender, port, folder);
+    started.push(bridge);
+    const connect = (connections, size = 64, depth = 1) => {
+      const protocol = contender.raw ? 'raw' : 'websocket';
+      const client = new LoadEnd(
+        program,
+        'client',
+        bridge.port,
+        protocol,
+        test.client,
+        connections,
+        size,
+        depth,
+      );
+      started.push(client);
+      return client;
+    };
+    return test.client === 'idle'
+      ? await memory({ ...test, ...contender.idle }, bridge, connect)
+      : await speed(test, { peer, bridge, connect, time });
+  } finally {
+    // The client first: a bridge that goes before it would look like a fault.
+    for (const one of started.reverse()) await one.stop();
+  }
+}
+
+async function speed(test, { peer, bridge, connect, time }) {
+  const client = connect(test.connections, test.size, test.depth);
+  await client.next();
+  await sleep(WARM_UP * 1000);
+  const from = await reading(peer, client, bridge);
+  await sleep(time * 1000);
+  const to = await reading(peer, client, bridge);
+
+  const { unit, count } = test.counts({
+    peer: { from: from.peer, to: to.peer },
+    client: { from: from.client, to: to.client },
+  });
+  if (count === 0) throw new Error('nothing came through');
+  const cpu = to.bridgeCpu - from.bridgeCpu;
+  if (cpu <= 0) throw new Error('too short to see any CPU time: use a longer --time');
+  const seconds = to.at - from.at;
+  const others = to.machine.used - from.machine.used - (to.ours - from.ours);
+  return {
+    unit,
+    rate: count / seconds,
+    perCpu: count / cpu,
+    busy: cpu / seconds,
+    others: Math.max(0, others) / seconds / to.machine.processors,
+    ...(to.client.unansweredCloses > 0 && { unansweredCloses: to.client.unansweredCloses }),
+  };
+}
+
+/** Both ends' counters and everybody's CPU time, as close together as can be. */
+async function reading(peer, client, bridge) {
+  const machine = machineSeconds();
+  const [peerCounters, clientCounters] = await Promise.all([peer.counters(), client.counters()]);
+  const bridgeCpu = cpuSeconds(bridge.pid);
+  const own = process.cpuUsage();
+  return {
+    at: performance.now() / 1000,
+    peer: peerCounters,
+    client: clientCounters,
+    machine,
+    bridgeCpu,
+    ours: bridgeCpu + cpuSeconds(peer.pid) + cpuSeconds(client.pid) + (own.user + own.system) / 1e6,
+  };
+}
+
+/** What a connection that does nothing costs, once there are some. */
+async function memory({ base, more }, bridge, connect) {
+  const settled = async (connections) => {
+    await connect(connections).next();
+    await sleep(SETTLE * 1000);
+    return memoryBytes(bridge.pid);
+  };
+  const before = await settled(base);
+  const after = await settled(more);
+  return { unit: 'B', bytes: (after - before) / more, others: 0 };
+}

@@ -1,0 +1,77 @@
+// What Linux says of processes and of the machine: CPU time, memory, who listens. Sums are over a process and all that
+// come from it, since some bridges start a process per connection.
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** USER_HZ is 100 on every Linux that Node runs on: a tick in seconds. */
+const TICK = 0.01;
+
+/** Everything that runs: pid → parent and seconds of CPU, those of its children that have ended included. */
+function processes() {
+  const all = new Map();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = readOrNothing(`/proc/${name}/stat`);
+    if (stat === '') continue;
+    // The name, in brackets, may hold anything; proc(5) numbers the fields from it on.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ticks = [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0);
+    all.set(Number(name), { parent: Number(fields[1]), cpu: ticks * TICK });
+  }
+  return all;
+}
+
+/** A file's text; nothing, if its process has ended meanwhile. */
+function readOrNothing(path) {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+/** A process and all that come from it, as far as they run. */
+export function tree(pid, all = processes()) {
+  const found = all.has(pid) ? [pid] : [];
+  for (const parent of found) for (const [child, one] of all) if (one.parent === parent) found.push(child);
+  return found;
+}
+
+/** Seconds of CPU that a process tree has used. */
+export function cpuSeconds(pid) {
+  const all = processes();
+  return tree(pid, all).reduce((sum, one) => sum + all.get(one).cpu, 0);
+}
+
+/** Bytes of memory of a process tree; what its processes share counts once (PSS). */
+export function memoryBytes(pid) {
+  return tree(pid).reduce((sum, one) => {
+    const kilobytes = /^Pss:\s+(\d+)/m.exec(readOrNothing(`/proc/${one}/smaps_rollup`))?.[1];
+    return sum + 1024 * Number(kilobytes ?? 0);
+  }, 0);
+}
+
+/** Seconds of CPU that the whole machine has used, with what its host has taken from it; and its processors. */
+export function machineSeconds() {
+  const lines = readFileSync('/proc/stat', 'latin1').split('\n');
+  const [user, nice, system, , , interrupts, softInterrupts, stolen] = lines[0]
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return {
+    used: (user + nice + system + interrupts + softInterrupts + stolen) * TICK,
+    processors: lines.filter((line) => /^cpu\d/.test(line)).length,
+  };
+}
+
+/** Whether somebody listens on a port of this machine's; asking by a connection would reach the peer. */
+export function isListening(port) {
+  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return ['/proc/net/tcp', '/proc/net/tcp6'].some((file) =>
+    readOrNothing(file)
+      .split('\n')
+      .some((line) => {
+        const [, local, , state] = line.trim().split(/\s+/);
+        return state === '0A' && local.endsWith(ending);
+      }),
+  );
+}
