@@ -140,10 +140,10 @@ describe.concurrent('a client that is not read', () => {
 
 describe.concurrent('a client for whom data waits', () => {
   test('is not dropped before a Ping could reach it, and then has the whole time to answer', async (context) => {
-    const served = await bridged(context);
+    // From when the Ping has left, all that the kernel holds is to be read and answered: that takes a busy machine a while.
+    const served = await bridged(context, 1_000);
     const pair = await served.bridge();
     await served.fillClient(pair, FLOOD);
-    await twoLives(served);
     await twoLives(served);
     pair.client.stream.socket.resume();
     const { bytes, pings } = await readBytes(pair.client, FLOOD_BYTES);
@@ -153,7 +153,7 @@ describe.concurrent('a client for whom data waits', () => {
     if (pings === 0) await expectPing(pair.client);
     pair.client.send(clientFrame(BINARY, Buffer.from('alive')));
     expect((await pair.peer.take(5)).toString()).toBe('alive');
-    expect(served.lines.filter((line) => line.includes('client-silent'))).toHaveLength(4);
+    expect(served.lines.filter((line) => line.includes('client-silent'))).toHaveLength(2);
   });
 
   test('is dropped if it then does not answer', async (context) => {
