@@ -39,7 +39,7 @@ export class Inbound implements InflateHandler {
   #inflater: Inflater | undefined;
   /** Of the message that is being inflated. */
   #opcode: DataOpcode = BINARY;
-  /** The peer takes no more until `resume`. */
+  /** The peer takes no more until `unblock`. */
   #full = false;
   #stopped = false;
   #saved = 0;
