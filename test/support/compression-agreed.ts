@@ -5,7 +5,7 @@
  * - `compressed`: daemons compress everything, and so do raw clients each message that `clientFrame` makes in one frame.
  *   Nobody keeps a context, so that each message stands for itself.
  */
-import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { Deflater, Inflater } from './deflate.ts';
 
 type Mode = 'off' | 'agreed' | 'compressed';
 
@@ -38,12 +38,10 @@ export function compressionOffer(): string[] {
 
 /** RFC 7692 §7.2.1, for a message that refers to none before it. */
 export function compress(message: Uint8Array): Buffer {
-  return deflateRawSync(message, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+  return new Deflater(15, false).message(message);
 }
 
-/** §7.2.2. */
+/** §7.2.2, strictly. */
 export function decompress(payload: Uint8Array): Buffer {
-  return inflateRawSync(Buffer.concat([payload, Buffer.from('0000ffff', 'hex')]), {
-    finishFlush: constants.Z_SYNC_FLUSH,
-  });
+  return new Inflater(15, false).message(payload);
 }
