@@ -25,6 +25,7 @@ import { ClientSide, PeerSide } from './bridge-sides.ts';
 import { ClientClock } from './client-clock.ts';
 import { ConnectionLog } from './connection-log.ts';
 import { asFault, Fault, isInstance } from './errors.ts';
+import type { FastPath } from './fast-path.ts';
 import type { Limits } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import { Connection, type ConnectionHandler, type Ending } from './rfc6455/connection.ts';
@@ -44,6 +45,8 @@ export interface BridgeServices {
   readonly routing: RoutingOptions;
   readonly resolver: Resolver;
   readonly limits: Limits;
+  /** Undefined: everything goes through the heap, and frames through the decoder in TypeScript. */
+  readonly fast: FastPath | undefined;
   /** Compression for those clients that offer it; undefined: none. */
   readonly compression: Compression | undefined;
   /** Time without a byte from the client before it is sent a Ping, and from then on before it is dropped, in ms. 0: off. */
@@ -94,7 +97,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#remoteAddress = socket.remoteAddress ?? services.clientName;
     this.#remotePort = socket.remotePort ?? 0;
     this.#story = new ConnectionLog(id, services.log, this.#remoteAddress, this.#remotePort);
-    this.#connection = new Connection(this, services.limits);
+    this.#connection = new Connection(this, services.limits, services.fast);
     this.#client = new StreamTransport(socket, services.limits);
     this.#clientClock = new ClientClock(services.keepalive, services.limits);
     this.#client.start(new ClientSide(this));
@@ -222,7 +225,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerBytes(bytes: Uint8Array): void {
     if (this.#down === 0) this.#story.greeting(this.#plan!.framingName, bytes);
-    this.#cut(bytes.length, (segmenter) => segmenter.push(bytes));
+    // What is compressed may have to wait for it, in another thread's hands.
+    const kept = this.#connection.extensions === undefined ? bytes : this.#own(bytes);
+    this.#cut(kept.length, (segmenter) => segmenter.push(kept));
   }
 
   peerMessage(message: Uint8Array, opcode: DataOpcode | undefined): void {
@@ -255,7 +260,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   // ------------------------------------------------------------------------------------------------- the rest
 
   async #connectPeer(request: OpeningRequest): Promise<void> {
-    const { routing, limits, resolver, dgramDir } = this.#services;
+    const { routing, limits, resolver, dgramDir, fast } = this.#services;
     const controller = new AbortController();
     this.#deciding = controller;
     try {
@@ -267,7 +272,11 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       this.#plan = plan;
       this.#story.dialling(plan);
       const segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
-      const peer = await dial(plan.address, { ...limits, resolver, dgramDir }, controller.signal);
+      const peer = await dial(
+        plan.address,
+        { ...limits, resolver, dgramDir, slabs: fast?.slabs },
+        controller.signal,
+      );
       if (this.#connection.state === 'deciding') this.#open(peer, plan, segmenter);
       else peer.destroy();
     } catch (error) {
@@ -296,6 +305,10 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     else this.#client.pause();
   }
 
+  #own(bytes: Uint8Array): Uint8Array {
+    return this.#services.fast?.slabs.own(bytes) ?? bytes;
+  }
+
   #resumePeer(): void {
     if (!this.#clientFull && this.#connection.sendable) this.#peer?.resume();
   }
@@ -313,7 +326,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   /** Lets the segmenter cut, and sends all that comes of it in one write. */
   #cut(expected: number, cut: (segmenter: Segmenter) => void): void {
     if (this.#connection.state !== 'open') return;
-    this.#connection.cork(expected + FRAME_HEADERS);
+    this.#connection.cork(expected + (expected >> 3) + FRAME_HEADERS);
     try {
       cut(this.#segmenter!);
     } catch (error) {

@@ -6,6 +6,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Bridge, type BridgeServices } from './bridge.ts';
 import { messageOf } from './errors.ts';
+import { fastPath } from './fast-path.ts';
 import { type Limits, TICK } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
@@ -14,6 +15,7 @@ import type { Framings } from './plugins/framings.ts';
 import { Compression, type CompressionOptions } from './rfc6455/permessage-deflate.ts';
 import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';
+import { acceptIntoSlabs, hasSlabSockets } from './transports/slab-socket.ts';
 import { HIGH_WATER, STREAM_OPTIONS } from './transports/stream.ts';
 import { listenAtPath, type Release } from './unix-listener.ts';
 
@@ -33,6 +35,8 @@ export interface DaemonOptions {
   /** In ms. 0: off. */
   readonly keepalive: number;
   readonly limits: Limits;
+  /** Whether to use the kernel and slabs where they are to be had. @default true */
+  readonly fast?: boolean;
   /** For clients that offer permessage-deflate. @default none is accepted */
   readonly compression?: CompressionOptions | undefined;
   readonly log: Logger;
@@ -81,6 +85,7 @@ export class Daemon {
       },
       resolver: options.resolver ?? createResolver(),
       limits: options.limits,
+      fast: options.fast === false || !hasSlabSockets ? undefined : fastPath(),
       compression: options.compression && new Compression(options.compression),
       keepalive: options.keepalive,
       dgramDir: options.dgramDir,
@@ -121,6 +126,10 @@ export class Daemon {
     else this.#release = await listenAtPath(this.#server, path, socketMode, BACKLOG);
     // A stop that came in the meantime had nothing to close yet.
     if (this.#stopped !== undefined) return this.#stopListening();
+    const { fast } = this.#services;
+    if (fast !== undefined) {
+      acceptIntoSlabs(this.#server, STREAM_OPTIONS, fast.slabs, (socket) => this.#accept(socket));
+    }
     this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
     this.#ticker = setInterval(() => this.#tick(), TICK);
     this.#log.info?.(`listening on ${path === undefined ? 'ws://' : ''}${this.endpoint}`);

@@ -16,10 +16,12 @@
  * Where either has to wait, for its taker or for zlib, the frames behind it wait too.
  */
 import { asFault, type Fault } from '../errors.ts';
+import type { Slab, SlabPool } from '../slab-pool.ts';
 import { ABNORMAL, type CloseStatus, decodeClose, encodeClose } from './close-codes.ts';
 import { FrameDecoder, type FrameSink } from './frame-decoder.ts';
 import { acceptResponse, type HeaderList, type OpeningRequest } from './handshake.ts';
 import { Inbound } from './inbound.ts';
+import type { Kernel } from './kernel.ts';
 import { CLOSE, type ControlOpcode, type DataOpcode, PING } from './opcodes.ts';
 import { Opening, type OpeningLimits } from './opening.ts';
 import { Outbound } from './outbound.ts';
@@ -69,6 +71,12 @@ export interface ConnectionHandler {
   onClosed(ending: Ending): void;
 }
 
+/** The fast way in and out; see fast-path.ts. */
+export interface Fast {
+  readonly kernel: Kernel;
+  readonly slabs: SlabPool;
+}
+
 export interface AcceptOptions {
   /** One of those that the client offered. */
   readonly subprotocol?: string | undefined;
@@ -82,6 +90,7 @@ export interface AcceptOptions {
 
 export class Connection implements FrameSink {
   readonly #handler: ConnectionHandler;
+  readonly #fast: Fast | undefined;
   #state: ConnectionState = 'head';
 
   /** Until it is answered. */
@@ -97,16 +106,20 @@ export class Connection implements FrameSink {
   /** `receive` or `resume` is at work: what they bring about is not to call them again. */
   #receiving = false;
 
-  constructor(handler: ConnectionHandler, limits: OpeningLimits) {
+  constructor(handler: ConnectionHandler, limits: OpeningLimits, fast?: Fast) {
     this.#handler = handler;
+    this.#fast = fast;
     this.#opening = new Opening(limits);
     const onFailed = (fault: Fault) => this.fail(fault);
-    this.#outbound = new Outbound({
-      write: (bytes, more) => handler.write(bytes, more),
-      onYield: () => handler.onYield(),
-      onSendable: () => handler.onSendable(),
-      onFailed,
-    });
+    this.#outbound = new Outbound(
+      {
+        write: (bytes, more) => handler.write(bytes, more),
+        onYield: () => handler.onYield(),
+        onSendable: () => handler.onSendable(),
+        onFailed,
+      },
+      fast?.slabs,
+    );
     this.#inbound = new Inbound({
       onPayload: (payload, opcode) => handler.onPayload(payload, opcode),
       onYield: () => handler.onYield(),
@@ -141,17 +154,22 @@ export class Connection implements FrameSink {
   }
 
   /**
-   * Takes bytes from the client. They must be the connection's own: they are unmasked in place and handed on.
+   * Takes bytes from the client. They either lie in the read slab, and are not looked at after this call; or they are the
+   * connection's own: they are unmasked in place and handed on.
    *
    * @returns false: take no more until `onReceivable`, or `accept`
    */
   receive(chunk: Uint8Array): boolean {
-    this.#process(chunk.length, () => {
-      if (this.#opening !== undefined) this.#receiveOpening(this.#opening, chunk);
+    const nested = this.#begin(chunk.length);
+    try {
+      if (this.#opening !== undefined) this.#receiveOpening(this.#opening, this.#own(chunk));
       else if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk]);
-      else if (this.#inbound.busy) this.#rest = chunk;
+      else if (this.#inbound.busy) this.#rest = this.#own(chunk);
       else if (this.#state !== 'closed') this.#receiveFrames(chunk);
-    });
+    } catch (error) {
+      this.fail(asFault(error));
+    }
+    this.#finish(nested);
     // The client's bytes may have ended from within, when something of them still had to wait.
     if (this.#ended && this.#state === 'open' && this.receivable) this.#end({ by: 'eof' });
     return this.receivable;
@@ -192,6 +210,7 @@ export class Connection implements FrameSink {
     if (peer === 'message') {
       this.#inbound.collect(messageBytes);
       this.#decoder.limitMessages(messageBytes);
+      this.#decoder.giveEach();
     }
     this.#compress(options.compression?.agree(request.extensions));
     this.#outbound.write(acceptResponse(request.key, subprotocol, this.extensions));
@@ -260,11 +279,22 @@ export class Connection implements FrameSink {
     this.#outbound.uncork();
   }
 
-  onPayload(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void {
+  onPayload(
+    opcode: DataOpcode,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    ends: boolean,
+    ascii: boolean,
+  ): void {
     if (this.#state !== 'open') return;
     if (this.#decoder.compressed) this.#inbound.takeCompressed(opcode, bytes, start, end, ends);
-    else this.#inbound.take(opcode, bytes, start, end, ends);
+    else this.#inbound.take(opcode, bytes, start, end, ends, ascii);
     if (this.#inbound.held) this.#decoder.suspend();
+  }
+
+  onRun(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#state === 'open') this.#inbound.takeRun(bytes, start, end);
   }
 
   onControl(opcode: ControlOpcode, payload: Uint8Array): void {
@@ -281,16 +311,15 @@ export class Connection implements FrameSink {
     this.#outbound.deflate(compression);
   }
 
-  /** One step of what the client has sent. What it brings about leaves in one write; what it throws ends the connection. */
-  #process(expected: number, step: () => void): void {
+  /** Begins a step of what the client has sent: what it brings about leaves in one write. To be ended by `finish`. */
+  #begin(expected: number): boolean {
     const nested = this.#receiving;
     this.#receiving = true;
     this.#outbound.cork(expected);
-    try {
-      step();
-    } catch (error) {
-      this.fail(asFault(error));
-    }
+    return nested;
+  }
+
+  #finish(nested: boolean): void {
     this.#outbound.uncork();
     this.#receiving = nested;
   }
@@ -298,13 +327,18 @@ export class Connection implements FrameSink {
   /** Goes on with what had to wait, if it need not any more. */
   #goOn(): void {
     if (this.#receiving || this.#state !== 'open') return;
-    this.#process(0, () => {
+    const nested = this.#begin(0);
+    try {
       this.#inbound.goOn();
       const rest = this.#rest;
-      if (rest === undefined || this.#inbound.held) return;
-      this.#rest = undefined;
-      this.#receiveFrames(rest);
-    });
+      if (rest !== undefined && !this.#inbound.held) {
+        this.#rest = undefined;
+        this.#receiveFrames(rest);
+      }
+    } catch (error) {
+      this.fail(asFault(error));
+    }
+    this.#finish(nested);
     if (!this.receivable || this.#hasSentClose()) return;
     if (this.#ended) this.#end({ by: 'eof' });
     else this.#handler.onReceivable();
@@ -317,16 +351,44 @@ export class Connection implements FrameSink {
     this.#handler.onRequest(request);
   }
 
-  /** Decodes frames until there are no more or one has to wait; then the rest waits behind it. */
+  /** Bytes that may be kept. */
+  #own(chunk: Uint8Array): Uint8Array {
+    return this.#fast === undefined ? chunk : this.#fast.slabs.own(chunk);
+  }
+
+  /** What the kernel decodes into, if it is to decode the chunk: one that lies in its memory and is not compressed. */
+  #target(chunk: Uint8Array): Slab | undefined {
+    const slabs = this.#fast?.slabs;
+    if (slabs === undefined || this.#compression !== undefined || !slabs.isShared(chunk)) return undefined;
+    return slabs.take();
+  }
+
   #receiveFrames(chunk: Uint8Array): void {
+    const target = this.#target(chunk);
+    if (target === undefined) {
+      this.#decodeAll(this.#own(chunk));
+      return;
+    }
+    try {
+      this.#decodeAll(chunk, target);
+    } finally {
+      this.#fast!.slabs.release(target);
+    }
+  }
+
+  /** Decodes frames until there are no more or one has to wait; then the rest waits behind it. */
+  #decodeAll(chunk: Uint8Array, target?: Slab): void {
     let rest = chunk;
     for (;;) {
-      const taken = this.#decoder.decode(rest);
+      const taken =
+        target === undefined
+          ? this.#decoder.decode(rest)
+          : this.#decoder.decodeInto(rest, target, this.#fast!.kernel);
       this.#inbound.flush();
       if (taken === rest.length || this.#state === 'closed') return;
       rest = rest.subarray(taken);
       if (this.#inbound.held) {
-        this.#rest = rest;
+        this.#rest = this.#own(rest);
         return;
       }
     }

@@ -4,6 +4,7 @@
  * Short payloads are copied behind their headers. Long ones are passed on where they lie, in one gathered write with
  * what has been gathered before them: from some size on the copy costs more than the second buffer.
  */
+import { SLAB_BYTES, type Slab, type SlabPool } from '../slab-pool.ts';
 import { headerLength, MAX_HEADER, writeHeader } from './frame-encoder.ts';
 
 /**
@@ -16,22 +17,29 @@ export class FrameBatch {
   #bytes: Uint8Array = NOTHING;
   #end = 0;
   readonly #write: (bytes: Uint8Array, more?: Uint8Array) => void;
+  readonly #slabs: SlabPool | undefined;
+  /** What `#bytes` is, if it is not from the heap. */
+  #slab: Slab | undefined;
 
-  /** @param write takes what is ready, as one write: one buffer, or a buffer and the large payload that follows it */
-  constructor(write: (bytes: Uint8Array, more?: Uint8Array) => void) {
+  /**
+   * @param write takes what is ready, as one write: one buffer, or a buffer and the large payload that follows it
+   * @param slabs what frames are gathered in; without them, or where they do not do, the heap
+   */
+  constructor(write: (bytes: Uint8Array, more?: Uint8Array) => void, slabs?: SlabPool) {
     this.#write = write;
+    this.#slabs = slabs;
   }
 
   /**
    * Adds a whole message or control frame. A payload of BY_REFERENCE bytes or more is sent from where it lies, and must
-   * not change any more.
+   * not change any more; in the read slab it will, and so it is copied from there whatever its size.
    *
    * @param first the opcode, or'ed with COMPRESSED where the message is
    * @param expected how many bytes the rest of the batch will about have: the size of the first allocation
    */
   add(first: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
     const length = end - start;
-    const copied = length < BY_REFERENCE;
+    const copied = length < BY_REFERENCE || this.#slabs?.isShared(payload) === true;
     if (copied) this.#reserve(headerLength(length) + length, expected);
     else this.#reserve(MAX_HEADER, 0);
     this.#end = writeHeader(this.#bytes, this.#end, first, length);
@@ -53,18 +61,32 @@ export class FrameBatch {
 
   #give(more?: Uint8Array): void {
     const bytes = this.#end === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#end);
-    // The bytes now belong to whoever writes them.
+    const slab = this.#slab;
+    // The bytes now belong to whoever writes them; if they lie in a slab, until it lets go of that.
     this.#bytes = NOTHING;
+    this.#slab = undefined;
     this.#end = 0;
     this.#write(bytes, more);
+    if (slab !== undefined) this.#slabs!.release(slab);
   }
 
   #reserve(length: number, expected: number): void {
     const needed = this.#end + length;
     if (needed <= this.#bytes.length) return;
+    if (length <= SLAB_BYTES && this.#takeSlab()) return;
     const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.#bytes.length, expected));
     grown.set(this.#bytes.subarray(0, this.#end));
     this.#bytes = grown;
+  }
+
+  /** A slab does not grow: one that is full leaves, and the next one is begun. */
+  #takeSlab(): boolean {
+    if (this.#slab !== undefined) this.#give();
+    else if (this.#end > 0) return false;
+    this.#slab = this.#slabs?.take();
+    if (this.#slab === undefined) return false;
+    this.#bytes = this.#slab.bytes;
+    return true;
   }
 }
 

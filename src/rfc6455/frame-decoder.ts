@@ -6,10 +6,29 @@
  * pieces, one per chunk; control frames are handed on whole. A broken rule is thrown as a Fault; after that, and after
  * `stop`, nothing more is decoded. `suspend` leaves the rest of a chunk for later.
  *
+ * This is the definition. `decodeInto` does the same with the kernel (kernel.wat): ordinary frames, many in one go, are
+ * unmasked out of the chunk into other memory, and for whatever is not ordinary the definition takes the next header.
+ *
  * Cost: no allocation per data frame. It knows nothing of text, of messages as a whole or of answers; connection.ts does.
  */
 import { Fault } from '../errors.ts';
-import { unmask } from './mask.ts';
+import {
+  ASCII,
+  EACH,
+  ENDS,
+  FIN,
+  HEADERS,
+  KEY,
+  type Kernel,
+  LEFT,
+  LENGTH,
+  LOOK,
+  MESSAGE,
+  OPCODE,
+  OUT,
+  PIECE,
+} from './kernel.ts';
+import { turn, unmask } from './mask.ts';
 import {
   BINARY,
   CONTINUATION,
@@ -22,10 +41,22 @@ import {
 
 export interface FrameSink {
   /**
-   * A piece of a message: `bytes[start, end)`, unmasked, in the chunk that was given to `decode`. May be empty.
-   * `opcode` is the message's; `ends` is true with the message's last piece.
+   * A piece of a message: `bytes[start, end)`, unmasked, in the memory that was decoded into. May be empty.
+   * `opcode` is the message's; `ends` is true with the message's last piece; `ascii`, that all bytes are below 0x80.
    */
-  onPayload(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void;
+  onPayload(
+    opcode: DataOpcode,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    ends: boolean,
+    ascii: boolean,
+  ): void;
+  /**
+   * Pieces of any number of messages, side by side, of which nobody needs to see the bounds: binary, or text that is
+   * ASCII where no character is open. Only from `decodeInto`, and not after `giveEach`.
+   */
+  onRun(bytes: Uint8Array, start: number, end: number): void;
   /** A whole control frame. The payload is a copy. */
   onControl(opcode: ControlOpcode, payload: Uint8Array): void;
 }
@@ -37,6 +68,15 @@ const MAX_HEADER = 14;
 /** §5.2: the reserved bits of a frame's first byte, and the one that permessage-deflate uses. */
 const RSV = 0x70;
 const RSV1 = 0x40;
+/** What of a frame's length the kernel is told: it sees no more than a chunk of it. */
+const LONGEST = 0xffff_ffff;
+
+/** Memory to decode into: an output slab (slab-pool.ts). */
+export interface DecodeTarget {
+  readonly bytes: Uint8Array;
+  /** Up to where it is filled. */
+  used: number;
+}
 
 export class FrameDecoder {
   readonly #sink: FrameSink;
@@ -53,8 +93,8 @@ export class FrameDecoder {
   // The frame under way.
   #fin = false;
   #opcode = 0;
-  readonly #key = new Uint8Array(4);
-  #phase = 0;
+  /** The masking key as mask.ts wants it, turned to the next byte of payload. */
+  #key = 0;
   #remaining = 0;
   #inPayload = false;
   #control: Uint8Array | undefined;
@@ -63,6 +103,10 @@ export class FrameDecoder {
   #message = 0;
   #compressed = false;
   #messageLength = 0;
+
+  /** Whether pieces are handed on one by one: always, or while a message may have a character open. */
+  #each = false;
+  #mixed = false;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -76,6 +120,11 @@ export class FrameDecoder {
   /** From now on messages may be compressed (RFC 7692 §6). */
   allowCompression(): void {
     this.#compression = true;
+  }
+
+  /** From now on `decodeInto` hands on each piece by itself. */
+  giveEach(): void {
+    this.#each = true;
   }
 
   /**
@@ -115,6 +164,70 @@ export class FrameDecoder {
       this.#stopped = true;
       throw error;
     }
+  }
+
+  /**
+   * The same by the kernel: out of `chunk`, which is left as it is, into `target`. Both lie in the kernel's memory, and
+   * `target` has room for as many bytes as `chunk` has. No message may be compressed.
+   */
+  decodeInto(chunk: Uint8Array, target: DecodeTarget, kernel: Kernel): number {
+    const end = chunk.length;
+    let at = 0;
+    this.#suspended = false;
+    try {
+      while (at < end && !this.#stopped && !this.#suspended) {
+        const to = this.#ordinary ? this.#run(chunk, at, target, kernel) : at;
+        if (to > at) at = to;
+        else at = this.#inPayload ? this.#takePayload(chunk, at, end) : this.#takeHeader(chunk, at, end);
+      }
+      return at;
+    } catch (error) {
+      this.#stopped = true;
+      throw error;
+    }
+  }
+
+  /** Whether the kernel may go on: neither within a header nor within a control frame. */
+  get #ordinary(): boolean {
+    return this.#inPayload ? this.#control === undefined : this.#headerLength === 0;
+  }
+
+  /** Lets the kernel go on at `at`, hands on what comes of it, and returns up to where it came. */
+  #run(chunk: Uint8Array, at: number, target: DecodeTarget, kernel: Kernel): number {
+    const { record } = kernel;
+    const each = this.#each || this.#mixed;
+    record[LEFT] = this.#remaining < LONGEST ? this.#remaining : LONGEST;
+    record[KEY] = this.#key;
+    record[MESSAGE] = this.#message;
+    record[FIN] = this.#fin ? 1 : 0;
+    record[EACH] = each ? 1 : 0;
+    const { bytes, used: start } = target;
+    const { byteOffset } = chunk;
+    const base = bytes.byteOffset;
+    const to = kernel.run(byteOffset + at, byteOffset + chunk.length, base + start) - byteOffset;
+
+    // All of it is read before anybody is told, who might let another connection's run write over it.
+    const end = record[OUT]! - base;
+    const piece = record[PIECE]! - base;
+    const look = record[LOOK] === 1;
+    const ends = record[ENDS] === 1;
+    const ascii = record[ASCII] === 1;
+    const begins = this.#message === 0;
+    target.used = end;
+    this.#key = record[KEY]! | 0;
+    this.#fin = record[FIN] === 1;
+    this.#message = look ? record[OPCODE]! : record[MESSAGE]!;
+    if (record[HEADERS] === 0) {
+      this.#remaining -= end - start;
+    } else {
+      this.#remaining = record[LEFT]!;
+      // A limit goes with `giveEach`, so that no frame is missed.
+      if (look) this.#countPayload(record[LENGTH]!, begins);
+    }
+    this.#inPayload = this.#remaining > 0;
+    if (piece > start) this.#sink.onRun(bytes, start, piece);
+    if (look) this.#give(bytes, piece, end, ends, ascii);
+    return to;
   }
 
   /** Takes as much of a header as there is. Most headers lie whole in the chunk and are read where they lie. */
@@ -166,7 +279,6 @@ export class FrameDecoder {
       if (this.#message !== 0) throw new Fault('message-interrupted', { opcode });
       this.#message = opcode;
       this.#compressed = (byte & RSV1) !== 0;
-      this.#messageLength = 0;
     }
   }
 
@@ -201,21 +313,19 @@ export class FrameDecoder {
       if (length < 0x1_0000) throw new Fault('length-not-minimal', { length });
     }
     this.#remaining = length;
-    if (!isControl(this.#opcode)) {
-      this.#messageLength += length;
-      if (this.#messageLength > this.#maxMessage && !this.#compressed) {
-        throw new Fault('message-too-large', { actual: this.#messageLength, maximum: this.#maxMessage });
-      }
+    if (!isControl(this.#opcode)) this.#countPayload(length, this.#opcode !== CONTINUATION);
+  }
+
+  /** @param begins whether it is the message's first frame */
+  #countPayload(length: number, begins: boolean): void {
+    this.#messageLength = begins ? length : this.#messageLength + length;
+    if (this.#messageLength > this.#maxMessage && !this.#compressed) {
+      throw new Fault('message-too-large', { actual: this.#messageLength, maximum: this.#maxMessage });
     }
   }
 
   #setKey(header: Uint8Array, at: number): void {
-    const key = this.#key;
-    key[0] = header[at]!;
-    key[1] = header[at + 1]!;
-    key[2] = header[at + 2]!;
-    key[3] = header[at + 3]!;
-    this.#phase = 0;
+    this.#key = header[at]! | (header[at + 1]! << 8) | (header[at + 2]! << 16) | (header[at + 3]! << 24);
   }
 
   #beginPayload(chunk: Uint8Array, at: number): void {
@@ -227,7 +337,8 @@ export class FrameDecoder {
 
   #takePayload(chunk: Uint8Array, at: number, end: number): number {
     const to = end - at < this.#remaining ? end : at + this.#remaining;
-    this.#phase = unmask(chunk, at, to, this.#key, this.#phase);
+    const ascii = unmask(chunk, at, to, this.#key);
+    this.#key = turn(this.#key, to - at);
     const control = this.#control;
     if (control !== undefined) {
       control.set(chunk.subarray(at, to), control.length - this.#remaining);
@@ -235,15 +346,21 @@ export class FrameDecoder {
     this.#remaining -= to - at;
     const frameEnds = this.#remaining === 0;
     if (frameEnds) this.#inPayload = false;
-    if (control === undefined) {
-      const opcode = this.#message as DataOpcode;
-      const ends = frameEnds && this.#fin;
-      if (ends) this.#message = 0;
-      this.#sink.onPayload(opcode, chunk, at, to, ends);
-    } else if (frameEnds) {
-      this.#sink.onControl(this.#opcode as ControlOpcode, control);
-    }
+    if (control === undefined) this.#give(chunk, at, to, frameEnds && this.#fin, ascii);
+    else if (frameEnds) this.#sink.onControl(this.#opcode as ControlOpcode, control);
     return to;
+  }
+
+  /** Hands on a piece of the message under way. */
+  #give(bytes: Uint8Array, start: number, end: number, ends: boolean, ascii: boolean): void {
+    const opcode = this.#message as DataOpcode;
+    if (ends) {
+      this.#message = 0;
+      this.#mixed = false;
+    } else if (opcode === TEXT && !ascii) {
+      this.#mixed = true;
+    }
+    this.#sink.onPayload(opcode, bytes, start, end, ends, ascii);
   }
 }
 

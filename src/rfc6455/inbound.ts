@@ -81,8 +81,16 @@ export class Inbound implements InflateHandler {
   }
 
   /** A piece of a message as the client meant it. Throws a Fault `text-not-utf8`. */
-  take(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void {
-    this.#check(opcode, bytes, start, end, ends);
+  take(
+    opcode: DataOpcode,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    ends: boolean,
+    ascii: boolean,
+  ): void {
+    // ASCII is UTF-8, unless it stands where a character has to go on.
+    if (!ascii || !this.#utf8.complete) this.#check(opcode, bytes, start, end, ends);
     const message = this.#message;
     if (message === undefined) this.#extendRun(bytes, start, end);
     else if (ends && message.length === 0) this.#deliver(bytes.subarray(start, end), opcode);
@@ -90,6 +98,11 @@ export class Inbound implements InflateHandler {
       message.append(bytes, start, end);
       if (ends) this.#deliver(message.take(), opcode);
     }
+  }
+
+  /** Pieces for a stream peer that need no check, side by side. */
+  takeRun(bytes: Uint8Array, start: number, end: number): void {
+    this.#extendRun(bytes, start, end);
   }
 
   /** The same of a compressed message. It may have to wait, and what comes behind it too; see `held`. */
@@ -180,7 +193,7 @@ export class Inbound implements InflateHandler {
       this.#runEnd = end;
       return;
     }
-    bytes.copyWithin(this.#runEnd, start, end);
+    if (start > this.#runEnd) bytes.copyWithin(this.#runEnd, start, end);
     this.#runEnd += end - start;
   }
 

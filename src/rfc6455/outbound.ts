@@ -5,6 +5,7 @@
  * which may stand between any two messages (RFC 6455 §5.4).
  */
 import { asFault, type Fault } from '../errors.ts';
+import type { SlabPool } from '../slab-pool.ts';
 import type { DeflateHandler, Deflater } from './deflater.ts';
 import { FrameBatch } from './frame-batch.ts';
 import { COMPRESSED } from './frame-encoder.ts';
@@ -23,7 +24,7 @@ export interface OutboundHandler {
 
 export class Outbound implements DeflateHandler {
   readonly #handler: OutboundHandler;
-  readonly #batch = new FrameBatch((bytes, more) => this.write(bytes, more));
+  readonly #batch: FrameBatch;
   #corked = 0;
   #expected = 0;
   /** The client takes no more until `drained`. */
@@ -44,8 +45,10 @@ export class Outbound implements DeflateHandler {
   #then: (() => void) | undefined;
   #saved = 0;
 
-  constructor(handler: OutboundHandler) {
+  /** @param slabs what frames are gathered in; the heap if there are none */
+  constructor(handler: OutboundHandler, slabs?: SlabPool) {
     this.#handler = handler;
+    this.#batch = new FrameBatch((bytes, more) => this.write(bytes, more), slabs);
   }
 
   /** From now on messages of `compression.threshold` bytes and more are deflated. */

@@ -7,6 +7,7 @@
  * client takes no more is kept up to a bound, and beyond it the newest is dropped, and counted.
  */
 import { Fault } from '../errors.ts';
+import type { SlabPool } from '../slab-pool.ts';
 import { HIGH_WATER } from './stream.ts';
 import type { Transport, TransportHandler } from './transport.ts';
 
@@ -33,6 +34,8 @@ export interface DatagramEvents {
 export interface DatagramTimeouts {
   /** Time that a message may wait for the system to take it, in ms. 0: no limit. */
   readonly stallTimeout: number;
+  /** What messages may lie in that are written; they are copied out of it. */
+  readonly slabs?: SlabPool | undefined;
 }
 
 /** What a message that waits costs besides its bytes, so that empty ones are bounded, too. */
@@ -89,7 +92,7 @@ export class DatagramTransport implements Transport, DatagramEvents {
     if (this.#ending || this.#closed) return true;
     this.#unsentBytes += message.length;
     this.#unsentMessages += 1;
-    this.#socket.send(message);
+    this.#socket.send(this.#timeouts.slabs?.own(message) ?? message);
     // Once full, it stays so until all has left: only that is told by onDrain.
     if (this.#unsentBytes + OVERHEAD * this.#unsentMessages >= HIGH_WATER) this.#full = true;
     return !this.#full;

@@ -2,14 +2,14 @@
  * From an address to a connected transport, within one timeout, and only for as long as somebody wants it.
  */
 import { createSocket } from 'node:dgram';
-import { connect, isIPv6, type Socket } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault, messageOf } from '../errors.ts';
 import { formatAddress, type PeerAddress, systemPath } from './address.ts';
 import { DatagramTransport } from './datagram.ts';
 import { EchoTransport } from './echo.ts';
 import { connectFirst, MAX_ATTEMPTS, type RaceOptions } from './race.ts';
-import { STREAM_OPTIONS, type StreamTimeouts, StreamTransport } from './stream.ts';
+import { type StreamTimeouts, StreamTransport, streamSocket } from './stream.ts';
 import type { Transport } from './transport.ts';
 import { UdpSocket } from './udp.ts';
 import { openUnixDatagram } from './unix-dgram.ts';
@@ -80,7 +80,7 @@ async function attempt<Kind extends PeerAddress['kind']>(
 const dialUnix: Attempt<'unix'> = async ({ path }, options, signal) => {
   for (;;) {
     try {
-      return new StreamTransport(await connectPath(systemPath(path), signal), options);
+      return new StreamTransport(await connectPath(systemPath(path), options, signal), options);
     } catch (error) {
       // Linux, unix(7): the listener's backlog is full. A connect by TCP would wait in this place.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
@@ -89,9 +89,9 @@ const dialUnix: Attempt<'unix'> = async ({ path }, options, signal) => {
   }
 };
 
-function connectPath(path: string, signal: AbortSignal): Promise<Socket> {
+function connectPath(path: string, { slabs }: DialOptions, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path, ...STREAM_OPTIONS });
+    const socket = streamSocket(slabs).connect({ path });
     const onAbort = () => socket.destroy(signal.reason);
     signal.addEventListener('abort', onAbort);
     const settle = () => {

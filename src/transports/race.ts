@@ -8,11 +8,12 @@
  * Node's own `autoSelectFamily` is not used: it gives up each attempt after 250 ms, so that a peer which needs 300 ms
  * is never reached.
  */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Fault, messageOf } from '../errors.ts';
+import type { SlabPool } from '../slab-pool.ts';
 import { formatAddress, formatEndpoint, type PeerAddress } from './address.ts';
 import type { Resolver } from './resolve.ts';
-import { STREAM_OPTIONS } from './stream.ts';
+import { streamSocket } from './stream.ts';
 
 /** RFC 8305 §8: the recommended Connection Attempt Delay. */
 const ATTEMPT_DELAY = 250;
@@ -24,6 +25,8 @@ export interface RaceOptions {
   readonly resolver: Resolver;
   /** Time for all of it, in ms. */
   readonly dialTimeout: number;
+  /** What sockets read into. Left out: memory of their own. */
+  readonly slabs?: SlabPool | undefined;
 }
 
 /**
@@ -102,8 +105,7 @@ class Race {
     }
     this.#next += 1;
     const { port } = this.#address;
-    const target = { host, port, autoSelectFamily: false, noDelay: true };
-    const socket = connect({ ...target, ...STREAM_OPTIONS });
+    const socket = streamSocket(this.#options.slabs).connect({ host, port, autoSelectFamily: false });
     this.#attempts.add(socket);
     socket.once('connect', () => this.#win(socket));
     socket.once('error', (error) => {

@@ -6,7 +6,9 @@
  * other side what it has not read yet. Both waits have an end: a write that makes no progress is a stall, a side that
  * does not answer our FIN is cut after the close timeout.
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { SlabPool } from '../slab-pool.ts';
+import { SlabSocket, type SlabSocketReader } from './slab-socket.ts';
 import type { Transport, TransportHandler } from './transport.ts';
 
 export interface StreamTimeouts {
@@ -25,11 +27,19 @@ export const HIGH_WATER = 128 * 1024;
 /** What a socket has to be made with, to be wrapped here: an end of one direction is passed on, not answered by itself. */
 export const STREAM_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: HIGH_WATER } as const;
 
-export class StreamTransport implements Transport {
+/** A socket that is to be connected and wrapped. @param slabs what it reads into; left out: memory of its own */
+export function streamSocket(slabs?: SlabPool): Socket {
+  const options = { ...STREAM_OPTIONS, noDelay: true };
+  return slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs);
+}
+
+export class StreamTransport implements Transport, SlabSocketReader {
   readonly kind = 'stream';
   readonly maximum = Number.POSITIVE_INFINITY;
   readonly dropped = 0;
   readonly #socket: Socket;
+  /** The same, if it is one. */
+  readonly #fast: SlabSocket | undefined;
   readonly #timeouts: StreamTimeouts;
   #handler: TransportHandler | undefined;
   #written = 0;
@@ -40,6 +50,8 @@ export class StreamTransport implements Transport {
   #closed = false;
   #error: Error | undefined;
   #undelivered = 0;
+  /** `write` has said that it wants no more. */
+  #full = false;
   /** For `tick`: how far the writes were when it last looked, and since when they have been there. */
   #progress = 0;
   #progressAt: number | undefined;
@@ -47,6 +59,7 @@ export class StreamTransport implements Transport {
   /** @param socket connected, made with `STREAM_OPTIONS` */
   constructor(socket: Socket, timeouts: StreamTimeouts) {
     this.#socket = socket;
+    this.#fast = socket instanceof SlabSocket ? socket : undefined;
     this.#timeouts = timeouts;
     socket.on('error', (error) => {
       this.#error = error;
@@ -70,6 +83,10 @@ export class StreamTransport implements Transport {
       return;
     }
     if (this.#ended) queueMicrotask(() => handler.onEnd());
+    if (this.#fast !== undefined) {
+      this.#fast.readTo(this);
+      return;
+    }
     const socket = this.#socket;
     socket.on('drain', () => handler.onDrain());
     socket.on('data', (bytes: Buffer) => {
@@ -80,19 +97,25 @@ export class StreamTransport implements Transport {
   write(bytes: Uint8Array): boolean {
     if (this.#ending || this.#closed) return true;
     this.#written += bytes.length;
-    this.#socket.write(bytes);
+    if (this.#fast !== undefined) this.#fast.send(bytes);
+    else this.#socket.write(bytes);
     // Not the result of `write`: that says false for a large buffer even if the kernel took all of it at once.
-    return this.#socket.writableLength < HIGH_WATER;
+    return this.#isFree();
   }
 
   /** Both buffers in one system call. */
   writeBoth(bytes: Uint8Array, more: Uint8Array): boolean {
     if (this.#ending || this.#closed) return true;
-    this.#socket.cork();
-    this.write(bytes);
-    this.write(more);
-    this.#socket.uncork();
-    return this.#socket.writableLength < HIGH_WATER;
+    this.#written += bytes.length + more.length;
+    if (this.#fast !== undefined) {
+      this.#fast.send(bytes, more);
+    } else {
+      this.#socket.cork();
+      this.#socket.write(bytes);
+      this.#socket.write(more);
+      this.#socket.uncork();
+    }
+    return this.#isFree();
   }
 
   pause(): void {
@@ -124,7 +147,17 @@ export class StreamTransport implements Transport {
 
   /** Bytes that Node has not yet been able to hand to the kernel. */
   get unsent(): number {
-    return this.#closed ? 0 : this.#socket.writableLength;
+    return this.#closed ? 0 : (this.#fast?.unsent ?? this.#socket.writableLength);
+  }
+
+  onRead(bytes: Uint8Array): void {
+    if (!this.#ending) this.#handler?.onBytes(bytes);
+  }
+
+  onSent(): void {
+    if (!this.#full) return;
+    this.#full = false;
+    this.#handler?.onDrain();
   }
 
   tick(now: number): void {
@@ -145,6 +178,12 @@ export class StreamTransport implements Transport {
       this.#handler?.onStall();
       this.destroy();
     }
+  }
+
+  #isFree(): boolean {
+    if (this.unsent < HIGH_WATER) return true;
+    this.#full = true;
+    return false;
   }
 }
 

@@ -1,0 +1,75 @@
+/**
+ * Loads kernel.wat: the fast run over the ordinary frames of a chunk, in WebAssembly with SIMD.
+ *
+ * There is none where WebAssembly or its SIMD is missing (`--jitless`) or its memory cannot be had (a tight `ulimit -v`);
+ * then frame-decoder.ts does it all. The memory never grows, so its buffer is never detached: what lies in it may be
+ * written to sockets.
+ */
+import { KERNEL } from './kernel-bytes.ts';
+
+/** Of a page of WebAssembly memory, in bytes. */
+const PAGE = 64 * 1024;
+
+/** The places of the record at the start of the memory, in words; kernel.wat says what they are. */
+export const LEFT = 0;
+export const KEY = 1;
+export const MESSAGE = 2;
+export const FIN = 3;
+export const EACH = 4;
+export const OUT = 5;
+export const PIECE = 6;
+export const LOOK = 7;
+export const OPCODE = 8;
+export const ENDS = 9;
+export const HEADERS = 10;
+export const LENGTH = 11;
+export const ASCII = 12;
+const RECORD_WORDS = 16;
+
+/** Where the memory is free, in bytes. */
+export const FLOOR = 4 * RECORD_WORDS;
+
+export interface Kernel {
+  /** The whole memory. */
+  readonly buffer: ArrayBuffer;
+  /** Its record: what `run` goes on with, and what came of it. */
+  readonly record: Uint32Array;
+  /**
+   * Decodes `[at, end)` into `[out, …)`, both addresses in the memory, apart from each other.
+   *
+   * @returns up to where it came: where a header begins that is not ordinary or not whole, or behind a piece that
+   *     somebody has to look at, or `end`
+   */
+  readonly run: (at: number, end: number, out: number) => number;
+}
+
+/** What of WebAssembly is used here: Node's types do not have it. */
+interface WebAssemblyLike {
+  readonly Memory: new (descriptor: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+    imports: object,
+  ) => { readonly exports: { readonly run: Kernel['run'] } };
+}
+
+/**
+ * The kernel with a memory of its own.
+ *
+ * @param bytes of memory, at least; rounded up to whole pages
+ * @returns undefined: it cannot be had here
+ */
+export function loadKernel(bytes: number): Kernel | undefined {
+  const { WebAssembly } = globalThis as { WebAssembly?: WebAssemblyLike };
+  if (WebAssembly === undefined) return undefined;
+  try {
+    const pages = Math.ceil(bytes / PAGE);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const module = new WebAssembly.Module(Buffer.from(KERNEL, 'base64'));
+    const { run } = new WebAssembly.Instance(module, { slabs: { memory } }).exports;
+    return { buffer: memory.buffer, record: new Uint32Array(memory.buffer, 0, RECORD_WORDS), run };
+  } catch {
+    // No SIMD, or no address space: the reason makes no difference to anybody.
+    return undefined;
+  }
+}

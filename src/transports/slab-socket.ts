@@ -1,0 +1,141 @@
+/**
+ * A socket that reads into the shared read slab and writes at once: the fast way, where Node has it.
+ *
+ * Reads cost no buffer, and an idle socket holds none. A write goes to the kernel before `send` returns, or is under way
+ * and pins the slab that it is read from. Both by Node's own `net.Socket`, which goes on to do everything else: connect,
+ * end, errors, close. Its `write` is not to be used beside `send`.
+ */
+import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import type { SlabPool } from '../slab-pool.ts';
+import { directWrite, type SocketHandle } from './direct-write.ts';
+
+export interface SlabSocketReader {
+  /** Bytes in the read slab: they are gone after this call. */
+  onRead(bytes: Uint8Array): void;
+  /** All writes that were under way are over. */
+  onSent(): void;
+}
+
+/** Whether this Node has what it takes. */
+export const hasSlabSockets = directWrite !== undefined;
+
+export class SlabSocket extends Socket {
+  readonly #slabs: SlabPool;
+  #reader: SlabSocketReader | undefined;
+  /** What came before there was a reader. */
+  #early: Buffer | undefined;
+  #unsent = 0;
+
+  constructor(options: SocketConstructorOpts, slabs: SlabPool) {
+    // Node's documentation has `onread` only for `connect`, whose options go where these go.
+    super({ ...options, onread: { buffer: slabs.readSlab, callback: onRead } } as SocketConstructorOpts);
+    this.#slabs = slabs;
+  }
+
+  /** Bytes of all writes under way, each counted whole until it is over. */
+  get unsent(): number {
+    return this.#unsent;
+  }
+
+  /** Begins to hand on what is read. */
+  readTo(reader: SlabSocketReader): void {
+    this.#reader = reader;
+    const early = this.#early;
+    this.#early = undefined;
+    if (early !== undefined) reader.onRead(early);
+    this.resume();
+  }
+
+  /** Bytes, and more of them in the same system call. They may be read until `onSent`, which pins their slabs. */
+  send(bytes: Uint8Array, more?: Uint8Array): void {
+    const handle = (this as unknown as { _handle: SocketHandle | null })._handle;
+    if (handle === null) return;
+    // A write that stays under way must never read from there.
+    const first = this.#slabs.isShared(bytes) ? this.#slabs.own(bytes) : bytes;
+    const second = more !== undefined && this.#slabs.isShared(more) ? this.#slabs.own(more) : more;
+    const result = directWrite!(handle, first, second);
+    if (result === 0) return;
+    if (typeof result !== 'object' || result === null) {
+      this.destroy(writeError(result));
+      return;
+    }
+    const length = first.length + (second?.length ?? 0);
+    this.#slabs.pin(first);
+    if (second !== undefined) this.#slabs.pin(second);
+    this.#unsent += length;
+    result.buffer = [first, second];
+    result.oncomplete = (status) => {
+      this.#slabs.unpin(first);
+      if (second !== undefined) this.#slabs.unpin(second);
+      if (status === 0) this.#sent(length);
+      else if (!this.destroyed) this.destroy(writeError(status));
+    };
+  }
+
+  #sent(length: number): void {
+    this.#unsent -= length;
+    if (this.#unsent === 0 && !this.destroyed) this.#reader?.onSent();
+  }
+
+  /** So many bytes are in the read slab. @returns false: stop reading */
+  received(length: number): boolean {
+    const bytes = this.#slabs.readSlab.subarray(0, length);
+    if (this.#reader !== undefined) {
+      this.#reader.onRead(bytes);
+      return true;
+    }
+    this.#early = Buffer.from(bytes);
+    return false;
+  }
+}
+
+/** Node calls it as a method of the socket. */
+function onRead(this: unknown, length: number): boolean {
+  return (this as SlabSocket).received(length);
+}
+
+function writeError(status: number): Error {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(`write ${code}`), { code, errno: status, syscall: 'write' });
+}
+
+interface ServerHandle {
+  onconnection(status: number, client: ClientHandle | undefined): void;
+}
+
+interface ClientHandle {
+  setNoDelay?(on: boolean): void;
+}
+
+/**
+ * From now on what a listening server accepts becomes slab sockets, which are handed to `onSocket` and not announced as
+ * `connection`; errors are, as before. Where Node's server is not as it is known, nothing changes.
+ */
+export function acceptIntoSlabs(
+  server: Server,
+  options: SocketConstructorOpts,
+  slabs: SlabPool,
+  onSocket: (socket: Socket) => void,
+): void {
+  const handle = (server as Server & { _handle?: ServerHandle | null })._handle;
+  const accept = handle?.onconnection;
+  if (typeof accept !== 'function') return;
+  handle!.onconnection = (status, client) => {
+    if (status !== 0 || client === undefined) {
+      accept.call(handle!, status, client);
+      return;
+    }
+    const socket = new SlabSocket({ ...options, handle: client } as SocketConstructorOpts, slabs);
+    client.setNoDelay?.(true);
+    count(server, socket);
+    onSocket(socket);
+  };
+}
+
+/** So that `getConnections` and the server's `close` know of it: the socket takes itself off when it closes. */
+function count(server: Server, socket: Socket): void {
+  const counted = server as Server & { _connections: number };
+  counted._connections += 1;
+  Object.assign(socket, { server, _server: server });
+}
