@@ -5,6 +5,7 @@
  * and pins the slab that it is read from. Both by Node's own `net.Socket`, which goes on to do everything else: connect,
  * end, errors, close. Its `write` is not to be used beside `send`.
  */
+import { channel } from 'node:diagnostics_channel';
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { SlabPool } from '../slab-pool.ts';
@@ -18,52 +19,77 @@ export interface SlabSocketReader {
 }
 
 /** Whether this Node has what it takes. */
-export const hasSlabSockets = directWrite !== undefined;
+export const hasSlabSockets = directWrite !== undefined && takesReadBuffer();
+
+/** Node's documentation has `onread` only for `connect`, whose options go where these go; found out with a handle of ours. */
+function takesReadBuffer(): boolean {
+  const buffer = new Uint8Array(1);
+  let taken: unknown;
+  const handle = {
+    readStart: () => 0,
+    readStop: () => 0,
+    close: () => {},
+    useUserBuffer: (given: unknown) => {
+      taken = given;
+    },
+  };
+  try {
+    new Socket({ handle, manualStart: true, onread: { buffer, callback: onRead } } as object);
+  } catch {
+    return false;
+  }
+  return taken === buffer;
+}
 
 export class SlabSocket extends Socket {
   readonly #slabs: SlabPool;
   #reader: SlabSocketReader | undefined;
-  /** What came before there was a reader. */
-  #early: Buffer | undefined;
   #unsent = 0;
 
   constructor(options: SocketConstructorOpts, slabs: SlabPool) {
-    // Node's documentation has `onread` only for `connect`, whose options go where these go.
-    super({ ...options, onread: { buffer: slabs.readSlab, callback: onRead } } as SocketConstructorOpts);
+    const onread = { buffer: slabs.readSlab, callback: onRead };
+    super({ ...options, manualStart: true, onread } as SocketConstructorOpts);
     this.#slabs = slabs;
+    // Until there is a reader, what comes waits in the kernel.
+    this.pause();
   }
 
-  /** Bytes of all writes under way, each counted whole until it is over. */
+  /** Bytes of all writes that are under way, and of those that failed, each counted whole. */
   get unsent(): number {
     return this.#unsent;
   }
 
-  /** Begins to hand on what is read. */
+  /** Begins to read. */
   readTo(reader: SlabSocketReader): void {
     this.#reader = reader;
-    const early = this.#early;
-    this.#early = undefined;
-    if (early !== undefined) reader.onRead(early);
     this.resume();
+  }
+
+  /** Node's stream asks for bytes one tick after the first `resume`, whether or not `pause` has come since. */
+  override _read(size: number): void {
+    if (!this.isPaused()) super._read(size);
   }
 
   /** Bytes, and more of them in the same system call. They may be read until `onSent`, which pins their slabs. */
   send(bytes: Uint8Array, more?: Uint8Array): void {
+    const length = bytes.length + (more?.length ?? 0);
     const handle = (this as unknown as { _handle: SocketHandle | null })._handle;
-    if (handle === null) return;
+    if (handle === null) {
+      this.#unsent += length;
+      return;
+    }
     // A write that stays under way must never read from there.
     const first = this.#slabs.isShared(bytes) ? this.#slabs.own(bytes) : bytes;
     const second = more !== undefined && this.#slabs.isShared(more) ? this.#slabs.own(more) : more;
     const result = directWrite!(handle, first, second);
     if (result === 0) return;
-    if (typeof result !== 'object' || result === null) {
+    this.#unsent += length;
+    if (typeof result === 'number') {
       this.destroy(writeError(result));
       return;
     }
-    const length = first.length + (second?.length ?? 0);
     this.#slabs.pin(first);
     if (second !== undefined) this.#slabs.pin(second);
-    this.#unsent += length;
     result.buffer = [first, second];
     result.oncomplete = (status) => {
       this.#slabs.unpin(first);
@@ -78,21 +104,16 @@ export class SlabSocket extends Socket {
     if (this.#unsent === 0 && !this.destroyed) this.#reader?.onSent();
   }
 
-  /** So many bytes are in the read slab. @returns false: stop reading */
-  received(length: number): boolean {
-    const bytes = this.#slabs.readSlab.subarray(0, length);
-    if (this.#reader !== undefined) {
-      this.#reader.onRead(bytes);
-      return true;
-    }
-    this.#early = Buffer.from(bytes);
-    return false;
+  /** So many bytes are in the read slab. */
+  received(length: number): void {
+    this.#reader?.onRead(this.#slabs.readSlab.subarray(0, length));
   }
 }
 
 /** Node calls it as a method of the socket. */
 function onRead(this: unknown, length: number): boolean {
-  return (this as SlabSocket).received(length);
+  (this as SlabSocket).received(length);
+  return true;
 }
 
 function writeError(status: number): Error {
@@ -107,6 +128,9 @@ interface ServerHandle {
 interface ClientHandle {
   setNoDelay?(on: boolean): void;
 }
+
+/** Where Node's own server tells of each socket. */
+const accepted = channel('net.server.socket');
 
 /**
  * From now on what a listening server accepts becomes slab sockets, which are handed to `onSocket` and not announced as
@@ -130,6 +154,7 @@ export function acceptIntoSlabs(
     client.setNoDelay?.(true);
     count(server, socket);
     onSocket(socket);
+    if (accepted.hasSubscribers) accepted.publish({ socket });
   };
 }
 
