@@ -66,8 +66,8 @@ export class SlabSocket extends Socket {
   }
 
   /** Node's stream asks for bytes one tick after the first `resume`, whether or not `pause` has come since. */
-  override _read(size: number): void {
-    if (!this.isPaused()) super._read(size);
+  override read(size?: number): unknown {
+    return this.isPaused() ? null : super.read(size);
   }
 
   /** Bytes, and more of them in the same system call. They may be read until `onSent`, which pins their slabs. */
