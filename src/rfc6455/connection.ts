@@ -154,7 +154,7 @@ export class Connection implements FrameSink {
   }
 
   /**
-   * Takes bytes from the client. They either lie in the read slab, and are not looked at after this call; or they are the
+   * Takes bytes from the client. They either lie in the slab that was read into, and are not looked at after this call; or they are the
    * connection's own: they are unmasked in place and handed on.
    *
    * @returns false: take no more until `onReceivable`, or `accept`
@@ -359,7 +359,7 @@ export class Connection implements FrameSink {
   /** What the kernel decodes into, if it is to decode the chunk: one that lies in its memory and is not compressed. */
   #target(chunk: Uint8Array): Slab | undefined {
     const slabs = this.#fast?.slabs;
-    if (slabs === undefined || this.#compression !== undefined || !slabs.isShared(chunk)) return undefined;
+    if (slabs === undefined || this.#compression !== undefined || !slabs.holds(chunk)) return undefined;
     return slabs.take();
   }
 

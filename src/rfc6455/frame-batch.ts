@@ -39,6 +39,7 @@ export class FrameBatch {
    */
   add(first: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
     const length = end - start;
+    if (this.#end === 0 && this.#giveInPlace(first, payload, start, end)) return;
     const copied = length < BY_REFERENCE || this.#slabs?.isShared(payload) === true;
     if (copied) this.#reserve(headerLength(length) + length, expected);
     else this.#reserve(MAX_HEADER, 0);
@@ -52,6 +53,17 @@ export class FrameBatch {
     } else {
       this.#give(payload.subarray(start, end));
     }
+  }
+
+  /** A large payload at the beginning of a slab has room for its header there. */
+  #giveInPlace(first: number, payload: Uint8Array, start: number, end: number): boolean {
+    const length = end - start;
+    if (length < BY_REFERENCE) return false;
+    const frame = this.#slabs?.withHeadroom(payload, start, end, headerLength(length));
+    if (frame === undefined) return false;
+    writeHeader(frame, 0, first, length);
+    this.#write(frame);
+    return true;
   }
 
   /** Writes what has been added since the last flush. */

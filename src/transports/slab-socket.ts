@@ -1,13 +1,14 @@
 /**
  * A socket that reads into the shared read slab and writes at once: the fast way, where Node has it.
  *
- * Reads cost no buffer, and an idle socket holds none. A write goes to the kernel before `send` returns, or is under way
+ * Reads cost no buffer, and an idle socket holds none. In bulk, after a read that fills the read slab, the
+ * next one goes into a slab of the socket's own, until one does not fill it: that can be written from where it lies. A write goes to the kernel before `send` returns, or is under way
  * and pins the slab that it is read from. Both by Node's own `net.Socket`, which goes on to do everything else: connect,
  * end, errors, close. Its `write` is not to be used beside `send`.
  */
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { SlabPool } from '../slab-pool.ts';
+import { READ_BYTES, type ReadingSlab, type SlabPool } from '../slab-pool.ts';
 import { directWrite, type SocketHandle } from './direct-write.ts';
 
 export interface SlabSocketReader {
@@ -22,15 +23,25 @@ export const hasSlabSockets = directWrite !== undefined;
 
 export class SlabSocket extends Socket {
   readonly #slabs: SlabPool;
+  readonly #bulk: boolean;
+  /** Where the next read goes. */
+  readonly #next: { buffer: Buffer };
+  /** The same, if it is the socket's own. */
+  #own: ReadingSlab | undefined;
   #reader: SlabSocketReader | undefined;
   /** What came before there was a reader. */
   #early: Buffer | undefined;
   #unsent = 0;
 
-  constructor(options: SocketConstructorOpts, slabs: SlabPool) {
-    // Node's documentation has `onread` only for `connect`, whose options go where these go.
-    super({ ...options, onread: { buffer: slabs.readSlab, callback: onRead } } as SocketConstructorOpts);
+  /** @param bulk whether what fills the read slab is to go on in a slab of the socket's own; else it is read from the shared one */
+  constructor(options: SocketConstructorOpts, slabs: SlabPool, bulk: boolean) {
+    const next = { buffer: slabs.readSlab };
+    // Node's documentation has `onread` only for `connect`, whose options go where these go. It asks for a buffer when
+    // the socket is made, and then after each read: what it was given is where the next one goes, whenever that is.
+    super({ ...options, onread: { buffer: () => next.buffer, callback: onRead } } as SocketConstructorOpts);
     this.#slabs = slabs;
+    this.#bulk = bulk;
+    this.#next = next;
   }
 
   /** Bytes of all writes under way, each counted whole until it is over. */
@@ -80,13 +91,34 @@ export class SlabSocket extends Socket {
 
   /** So many bytes are in the read slab. @returns false: stop reading */
   received(length: number): boolean {
-    const bytes = this.#slabs.readSlab.subarray(0, length);
-    if (this.#reader !== undefined) {
-      this.#reader.onRead(bytes);
-      return true;
+    const bytes = this.#next.buffer.subarray(0, length);
+    if (this.#reader === undefined) {
+      this.#early = Buffer.from(bytes);
+      return false;
     }
-    this.#early = Buffer.from(bytes);
-    return false;
+    this.#reader.onRead(bytes);
+    if (length === READ_BYTES && this.#bulk && !this.destroyed) this.#readIntoOwn();
+    else if (this.#own !== undefined) this.#readIntoShared();
+    return true;
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#readIntoShared();
+    super._destroy(error, callback);
+  }
+
+  #readIntoOwn(): void {
+    if (this.#own !== undefined && !this.#slabs.isPinned(this.#own)) return;
+    this.#readIntoShared();
+    this.#own = this.#slabs.takeReading();
+    if (this.#own !== undefined) this.#next.buffer = this.#own.reading;
+  }
+
+  #readIntoShared(): void {
+    if (this.#own === undefined) return;
+    this.#slabs.releaseReading(this.#own);
+    this.#own = undefined;
+    this.#next.buffer = this.#slabs.readSlab;
   }
 }
 
@@ -126,7 +158,7 @@ export function acceptIntoSlabs(
       accept.call(handle!, status, client);
       return;
     }
-    const socket = new SlabSocket({ ...options, handle: client } as SocketConstructorOpts, slabs);
+    const socket = new SlabSocket({ ...options, handle: client } as SocketConstructorOpts, slabs, false);
     client.setNoDelay?.(true);
     count(server, socket);
     onSocket(socket);

@@ -30,7 +30,7 @@ export const STREAM_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: HIGH
 /** A socket that is to be connected and wrapped. @param slabs what it reads into; left out: memory of its own */
 export function streamSocket(slabs?: SlabPool): Socket {
   const options = { ...STREAM_OPTIONS, noDelay: true };
-  return slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs);
+  return slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs, true);
 }
 
 export class StreamTransport implements Transport, SlabSocketReader {
