@@ -13,20 +13,24 @@ import { headerLength, MAX_HEADER, writeHeader } from './frame-encoder.ts';
  */
 const BY_REFERENCE = 32 * 1024;
 
+export interface BatchWriter {
+  /** Takes what is ready, as one write: one buffer, or a buffer and the large payload that follows it. */
+  write(bytes: Uint8Array, more?: Uint8Array): void;
+}
+
 export class FrameBatch {
   #bytes: Uint8Array = NOTHING;
   #end = 0;
-  readonly #write: (bytes: Uint8Array, more?: Uint8Array) => void;
+  readonly #writer: BatchWriter;
   readonly #slabs: SlabPool | undefined;
   /** What `#bytes` is, if it is not from the heap. */
   #slab: Slab | undefined;
 
   /**
-   * @param write takes what is ready, as one write: one buffer, or a buffer and the large payload that follows it
    * @param slabs what frames are gathered in; without them, or where they do not do, the heap
    */
-  constructor(write: (bytes: Uint8Array, more?: Uint8Array) => void, slabs?: SlabPool) {
-    this.#write = write;
+  constructor(writer: BatchWriter, slabs?: SlabPool) {
+    this.#writer = writer;
     this.#slabs = slabs;
   }
 
@@ -62,7 +66,7 @@ export class FrameBatch {
     const frame = this.#slabs?.withHeadroom(payload, start, end, headerLength(length));
     if (frame === undefined) return false;
     writeHeader(frame, 0, first, length);
-    this.#write(frame);
+    this.#writer.write(frame);
     return true;
   }
 
@@ -78,7 +82,7 @@ export class FrameBatch {
     this.#bytes = NOTHING;
     this.#slab = undefined;
     this.#end = 0;
-    this.#write(bytes, more);
+    this.#writer.write(bytes, more);
     if (slab !== undefined) this.#slabs!.release(slab);
   }
 

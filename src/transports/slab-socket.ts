@@ -11,11 +11,15 @@ import { getSystemErrorName } from 'node:util';
 import { READ_BYTES, type ReadingSlab, type SlabPool } from '../slab-pool.ts';
 import { directWrite, type SocketHandle } from './direct-write.ts';
 
-export interface SlabSocketReader {
+export interface SlabSocketOwner {
   /** Bytes in the read slab: they are gone after this call. */
   onRead(bytes: Uint8Array): void;
   /** All writes that were under way are over. */
   onSent(): void;
+  /** The other side has ended. */
+  onEnded(): void;
+  onError(error: Error): void;
+  onClosed(): void;
 }
 
 /** Whether this Node has what it takes. */
@@ -23,25 +27,29 @@ export const hasSlabSockets = directWrite !== undefined;
 
 export class SlabSocket extends Socket {
   readonly #slabs: SlabPool;
-  readonly #bulk: boolean;
-  /** Where the next read goes. */
-  readonly #next: { buffer: Buffer };
-  /** The same, if it is the socket's own. */
+  /** Where the next read goes, if that may change. */
+  readonly #next: { buffer: Buffer } | undefined;
+  /** The same, while it is the socket's own. */
   #own: ReadingSlab | undefined;
-  #reader: SlabSocketReader | undefined;
-  /** What came before there was a reader. */
+  #owner: SlabSocketOwner | undefined;
+  /** Whether its owner takes what is read. */
+  #reading = false;
+  /** What came before that. */
   #early: Buffer | undefined;
   #unsent = 0;
 
   /** @param bulk whether what fills the read slab is to go on in a slab of the socket's own; else it is read from the shared one */
   constructor(options: SocketConstructorOpts, slabs: SlabPool, bulk: boolean) {
-    const next = { buffer: slabs.readSlab };
-    // Node's documentation has `onread` only for `connect`, whose options go where these go. It asks for a buffer when
-    // the socket is made, and then after each read: what it was given is where the next one goes, whenever that is.
-    super({ ...options, onread: { buffer: () => next.buffer, callback: onRead } } as SocketConstructorOpts);
+    const next = bulk ? { buffer: slabs.readSlab } : undefined;
+    // A function is asked for a buffer when the socket is made, and then after each of its reads: what it has answered
+    // is where the next one goes, whenever that is.
+    const buffer = next === undefined ? slabs.readSlab : () => next.buffer;
+    // Node's documentation has `onread` only for `connect`, whose options go where these go.
+    super({ ...options, onread: { buffer, callback: onRead } } as SocketConstructorOpts);
     this.#slabs = slabs;
-    this.#bulk = bulk;
     this.#next = next;
+    // Functions that all sockets share, not a closure each.
+    this.on('error', onError).on('end', onEnd).on('close', onClose);
   }
 
   /** Bytes of all writes under way, each counted whole until it is over. */
@@ -49,12 +57,21 @@ export class SlabSocket extends Socket {
     return this.#unsent;
   }
 
+  get owner(): SlabSocketOwner | undefined {
+    return this.#owner;
+  }
+
+  /** From now on the owner is told of all but what is read. Whoever had the socket before has seen what came before. */
+  ownedBy(owner: SlabSocketOwner): void {
+    this.#owner = owner;
+  }
+
   /** Begins to hand on what is read. */
-  readTo(reader: SlabSocketReader): void {
-    this.#reader = reader;
+  startReading(): void {
+    this.#reading = true;
     const early = this.#early;
     this.#early = undefined;
-    if (early !== undefined) reader.onRead(early);
+    if (early !== undefined) this.#owner!.onRead(early);
     this.resume();
   }
 
@@ -86,18 +103,18 @@ export class SlabSocket extends Socket {
 
   #sent(length: number): void {
     this.#unsent -= length;
-    if (this.#unsent === 0 && !this.destroyed) this.#reader?.onSent();
+    if (this.#unsent === 0 && !this.destroyed) this.#owner?.onSent();
   }
 
   /** So many bytes are in the read slab. @returns false: stop reading */
   received(length: number): boolean {
-    const bytes = this.#next.buffer.subarray(0, length);
-    if (this.#reader === undefined) {
+    const bytes = (this.#next?.buffer ?? this.#slabs.readSlab).subarray(0, length);
+    if (!this.#reading) {
       this.#early = Buffer.from(bytes);
       return false;
     }
-    this.#reader.onRead(bytes);
-    if (length === READ_BYTES && this.#bulk && !this.destroyed) this.#readIntoOwn();
+    this.#owner!.onRead(bytes);
+    if (length === READ_BYTES && this.#next !== undefined && !this.destroyed) this.#readIntoOwn(this.#next);
     else if (this.#own !== undefined) this.#readIntoShared();
     return true;
   }
@@ -107,24 +124,36 @@ export class SlabSocket extends Socket {
     super._destroy(error, callback);
   }
 
-  #readIntoOwn(): void {
+  #readIntoOwn(next: { buffer: Buffer }): void {
     if (this.#own !== undefined && !this.#slabs.isPinned(this.#own)) return;
     this.#readIntoShared();
     this.#own = this.#slabs.takeReading();
-    if (this.#own !== undefined) this.#next.buffer = this.#own.reading;
+    if (this.#own !== undefined) next.buffer = this.#own.reading;
   }
 
   #readIntoShared(): void {
     if (this.#own === undefined) return;
     this.#slabs.releaseReading(this.#own);
     this.#own = undefined;
-    this.#next.buffer = this.#slabs.readSlab;
+    this.#next!.buffer = this.#slabs.readSlab;
   }
 }
 
-/** Node calls it as a method of the socket. */
+/** Node calls it, too, as a method of the socket. */
 function onRead(this: unknown, length: number): boolean {
   return (this as SlabSocket).received(length);
+}
+
+function onError(this: SlabSocket, error: Error): void {
+  this.owner?.onError(error);
+}
+
+function onEnd(this: SlabSocket): void {
+  this.owner?.onEnded();
+}
+
+function onClose(this: SlabSocket): void {
+  this.owner?.onClosed();
 }
 
 function writeError(status: number): Error {
