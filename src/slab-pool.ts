@@ -74,6 +74,11 @@ export class SlabPool {
     return this.#lent;
   }
 
+  /** Whether half of them are lent: who may as well use the heap, should. */
+  get scarce(): boolean {
+    return this.#lent > SLABS / 2;
+  }
+
   /** Lends a slab, to be given back by `release`. Undefined: there is none left. */
   take(): Slab | undefined {
     const slab = this.#free.pop() ?? this.#make();

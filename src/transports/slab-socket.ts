@@ -79,9 +79,8 @@ export class SlabSocket extends Socket {
   send(bytes: Uint8Array, more?: Uint8Array): void {
     const handle = (this as unknown as { _handle: SocketHandle | null })._handle;
     if (handle === null) return;
-    // A write that stays under way must never read from there.
-    const first = this.#slabs.isShared(bytes) ? this.#slabs.own(bytes) : bytes;
-    const second = more !== undefined && this.#slabs.isShared(more) ? this.#slabs.own(more) : more;
+    const first = this.#fit(bytes);
+    const second = more && this.#fit(more);
     const result = directWrite!(handle, first, second);
     if (result === 0) return;
     if (typeof result !== 'object' || result === null) {
@@ -99,6 +98,16 @@ export class SlabSocket extends Socket {
       if (status === 0) this.#sent(length);
       else if (!this.destroyed) this.destroy(writeError(status));
     };
+  }
+
+  /**
+   * Bytes that a write may read from for long. The read slab never is; and behind a write that is under way this one will
+   * be, too: then a slab is left to others where there are few.
+   */
+  #fit(bytes: Uint8Array): Uint8Array {
+    const slabs = this.#slabs;
+    const kept = slabs.isShared(bytes) || (this.#unsent > 0 && slabs.scarce);
+    return kept ? slabs.own(bytes) : bytes;
   }
 
   #sent(length: number): void {
