@@ -38,7 +38,7 @@ export class Utf8Validator {
       if (!this.#step(bytes[from]!)) return false;
       from += 1;
     }
-    const to = lastCharacter(bytes, end);
+    const to = lastCharacter(bytes, from, end);
     if (!isUtf8(bytes.subarray(from, to))) return false;
     return this.#bytewise(bytes, to, end);
   }
@@ -79,9 +79,10 @@ export class Utf8Validator {
   }
 }
 
-/** Where the last character of a text begins that may go on behind `end`; `end` itself if none can. */
-function lastCharacter(bytes: Uint8Array, end: number): number {
-  for (let at = end - 1; at >= end - 3; at -= 1) {
+/** Where the last character of `bytes[start, end)` begins that may go on behind `end`; `end` itself if none can. */
+export function lastCharacter(bytes: Uint8Array, start: number, end: number): number {
+  const first = Math.max(start, end - 3);
+  for (let at = end - 1; at >= first; at -= 1) {
     const byte = bytes[at]!;
     if (byte >= 0xc0) return at;
     if (byte < 0x80) return end;
