@@ -1,10 +1,11 @@
 /**
  * Cuts what a stream peer sends into messages, as the connection's framing says, and keeps what is not yet a message.
  *
- * While nothing is left over, the framing looks at the read itself and its messages are sent from there. Otherwise the
- * left-over bytes and the read are joined in a buffer, until a message ends in the read: from there on it is the read
- * again that is cut. The buffer is given up as soon as a message was sent from it, since a large message may still be on
- * its way out of it: nothing that was sent is ever written to again.
+ * While nothing is left over, the framing looks at the read itself and its messages are sent from there. Otherwise it
+ * looks at the left-over bytes and the read, joined, until a message ends in the read: from there on it is the read again
+ * that is cut. Where the left-over bytes are few, they are joined on a desk that all segmenters share, only to be looked
+ * at; where they are many, in a buffer that grows and is given up as soon as a message was sent from it, since a large
+ * message may still be on its way out of it: nothing that was sent is ever written to again.
  *
  * Each byte is joined a constant number of times, and the framing is told how far it has looked, so that a message that
  * dribbles in costs time linear in its length.
@@ -13,6 +14,12 @@ import { Fault, isInstance, messageOf } from './errors.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 import type { Framing, MessageType } from './plugins/api.ts';
 import { Utf8Slices } from './rfc6455/utf8-slices.ts';
+
+/**
+ * Where a few left-over bytes and the next read lie side by side while a framing looks at them, and at no other time: new
+ * memory for each read costs several times what the copy does. Room for a read of Node's, 64 KiB, behind as much.
+ */
+const DESK = Buffer.allocUnsafeSlow(128 * 1024);
 
 export interface SegmentSink {
   /** A message: `bytes[start, end)`, which will not change any more. */
@@ -56,17 +63,9 @@ export class Segmenter {
   push(bytes: Uint8Array): void {
     const pending = this.#pending;
     const waited = pending.length;
-    if (waited === 0) {
-      this.#pushAlone(bytes, 0);
-    } else {
-      pending.append(bytes, 0, bytes.length);
-      const joined = pending.bytes;
-      const end = pending.length;
-      const left = this.#cut(joined, 0, waited, end, false);
-      if (left > 0) pending.take();
-      if (left >= waited) this.#pushAlone(bytes, left - waited);
-      else if (left > 0) pending.append(joined, left, end);
-    }
+    if (waited === 0) this.#cutRead(bytes, 0);
+    else if (waited <= bytes.length && waited + bytes.length <= DESK.length) this.#cutOnDesk(bytes, waited);
+    else this.#cutJoined(bytes, waited, 0);
     this.#scanned = pending.length;
     if (pending.length > this.#maximum) {
       throw new Fault('segment-too-large', { actual: pending.length, maximum: this.#maximum });
@@ -93,10 +92,45 @@ export class Segmenter {
   }
 
   /** Cuts a read from `start` on, before which nothing is left over. */
-  #pushAlone(bytes: Uint8Array, start: number): void {
+  #cutRead(bytes: Uint8Array, start: number): void {
     const end = bytes.length;
     const left = this.#cut(bytes, start, end, end, false);
     if (left < end) this.#pending.append(bytes, left, end);
+  }
+
+  /** Cuts the pending bytes and a read, where the copy that the framing is shown costs no more than the read itself did. */
+  #cutOnDesk(bytes: Uint8Array, waited: number): void {
+    const pending = this.#pending;
+    const end = waited + bytes.length;
+    const scanned = this.#scanned;
+    this.#scanned = 0;
+    DESK.set(pending.bytes.subarray(0, waited));
+    DESK.set(bytes, waited);
+    const length = this.#next(DESK.subarray(0, end), 0, end, scanned, false);
+    if (length === 0) {
+      pending.append(bytes, 0, bytes.length);
+    } else if (length < waited) {
+      this.#cutJoined(bytes, waited, length);
+    } else {
+      pending.append(bytes, 0, length - waited);
+      this.#slices.reset();
+      this.#send(pending.take(), 0, length, length, this.#type());
+      this.#cutRead(bytes, length - waited);
+    }
+  }
+
+  /** Cuts the pending bytes and a read, joined. @param found the length of the first message, if it is known already */
+  #cutJoined(bytes: Uint8Array, waited: number, found: number): void {
+    const pending = this.#pending;
+    pending.append(bytes, 0, bytes.length);
+    const joined = pending.bytes;
+    const end = pending.length;
+    this.#slices.reset();
+    if (found > 0) this.#send(joined, 0, found, found, this.#type());
+    const left = this.#cut(joined, found, waited, end, false);
+    if (left > 0) pending.take();
+    if (left >= waited) this.#cutRead(bytes, left - waited);
+    else if (left > 0) pending.append(joined, left, end);
   }
 
   /** Sends every whole message in `bytes[start, end)` that begins before `stop`, and returns where the rest begins. */
