@@ -32,7 +32,7 @@ export class Utf8Slices {
       const to = lastCharacter(bytes, start, limit);
       if (isUtf8(view(bytes, start, to))) this.#soundTo = to;
     }
-    if (end > this.#soundTo) return isUtf8(view(bytes, start, end));
+    if (end > this.#soundTo || start === end) return isUtf8(view(bytes, start, end));
     return !goesOn(bytes[start]!) && (end === this.#soundTo || !goesOn(bytes[end]!));
   }
 }
