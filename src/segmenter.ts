@@ -98,7 +98,7 @@ export class Segmenter {
     if (left < end) this.#pending.append(bytes, left, end);
   }
 
-  /** Cuts the pending bytes and a read, where the copy that the framing is shown costs no more than the read itself did. */
+  /** Cuts the pending bytes and a read, of which the framing is shown a copy: at most twice as long as the read is. */
   #cutOnDesk(bytes: Uint8Array, waited: number): void {
     const pending = this.#pending;
     const end = waited + bytes.length;
