@@ -74,7 +74,11 @@ const RULES: readonly Rule[] = [
     types: ['src/rfc6455/permessage-deflate.ts'],
   },
   // What joins them.
-  { from: 'src/segmenter.ts', to: ['src/errors.ts', 'src/growing-buffer.ts'], types: ['src/plugins/api.ts'] },
+  {
+    from: 'src/segmenter.ts',
+    to: ['src/errors.ts', 'src/growing-buffer.ts', 'src/rfc6455/utf8-slices.ts'],
+    types: ['src/plugins/api.ts'],
+  },
   { from: 'src/client-clock.ts', to: [], types: ['src/rfc6455/connection.ts'] },
   { from: 'src/bridge-sides.ts', to: [], types: ['src/transports/transport.ts'] },
   {
