@@ -80,7 +80,11 @@ const RULES: readonly Rule[] = [
     from: 'src/fast-path.ts',
     to: ['src/errors.ts', 'src/rfc6455/kernel.ts', 'src/slab-pool.ts', 'src/transports/slab-socket.ts'],
   },
-  { from: 'src/segmenter.ts', to: ['src/errors.ts', 'src/growing-buffer.ts'], types: ['src/plugins/api.ts'] },
+  {
+    from: 'src/segmenter.ts',
+    to: ['src/errors.ts', 'src/growing-buffer.ts', 'src/rfc6455/utf8-slices.ts'],
+    types: ['src/plugins/api.ts'],
+  },
   { from: 'src/client-clock.ts', to: [], types: ['src/rfc6455/connection.ts'] },
   { from: 'src/bridge-sides.ts', to: [], types: ['src/transports/transport.ts'] },
   {

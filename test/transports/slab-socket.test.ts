@@ -10,7 +10,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { READ_BYTES, type Slab, type SlabPool } from '../../src/slab-pool.ts';
-import { acceptIntoSlabs, hasSlabSockets, SlabSocket } from '../../src/transports/slab-socket.ts';
+import {
+  acceptIntoSlabs,
+  hasSlabSockets,
+  SlabSocket,
+  type SlabSocketOwner,
+} from '../../src/transports/slab-socket.ts';
 import { STREAM_OPTIONS } from '../../src/transports/stream.ts';
 import { heapSlabs } from '../support/slabs.ts';
 import { Listener, roundTrips, until } from '../support/sockets.ts';
@@ -31,8 +36,9 @@ afterEach(async () => {
   for (const listener of open.splice(0)) await listener[Symbol.asyncDispose]();
 });
 
-/** Keeps what is read, and counts. */
-class Reader {
+/** Keeps what it is told, and counts. */
+class Owner implements SlabSocketOwner {
+  readonly events: string[] = [];
   readonly #chunks: Buffer[] = [];
   received = 0;
   sent = 0;
@@ -43,6 +49,15 @@ class Reader {
   onSent(): void {
     this.sent += 1;
   }
+  onEnded(): void {
+    this.events.push('end');
+  }
+  onError({ syscall, code }: NodeJS.ErrnoException): void {
+    this.events.push(`${syscall} ${code}`);
+  }
+  onClosed(): void {
+    this.events.push('close');
+  }
   get text(): string {
     return Buffer.concat(this.#chunks).toString('latin1');
   }
@@ -51,27 +66,23 @@ class Reader {
 interface Pair {
   readonly near: SlabSocket;
   readonly far: Socket;
-  readonly reader: Reader;
-  /** Of the near socket, so far. */
+  readonly owner: Owner;
+  /** What the owner was told of but reads and writes. */
   readonly events: string[];
 }
 
-async function pair(): Promise<Pair> {
+async function pair(bulk = false): Promise<Pair> {
   const listener = await Listener.on();
   open.push(listener);
-  const near = new SlabSocket(STREAM_OPTIONS, slabs).connect({ port: listener.port, host: '127.0.0.1' });
+  const near = new SlabSocket(STREAM_OPTIONS, slabs, bulk).connect({
+    port: listener.port,
+    host: '127.0.0.1',
+  });
   sockets.push(near);
-  const events = eventsOf(near);
   await once(near, 'connect');
-  return { near, far: await listener.accept(), reader: new Reader(), events };
-}
-
-function eventsOf(socket: Socket): string[] {
-  const events: string[] = [];
-  socket.on('end', () => events.push('end'));
-  socket.on('close', () => events.push('close'));
-  socket.on('error', (error: NodeJS.ErrnoException) => events.push(`${error.syscall} ${error.code}`));
-  return events;
+  const owner = new Owner();
+  near.ownedBy(owner);
+  return { near, far: await listener.accept(), owner, events: owner.events };
 }
 
 async function readAll(socket: Socket): Promise<Buffer> {
@@ -93,8 +104,8 @@ test('this Node has what slab sockets need', () => {
 
 describe('a write', () => {
   test('that the kernel takes at once is over: nothing is unsent, pinned or told', async () => {
-    const { near, far, reader } = await pair();
-    near.readTo(reader);
+    const { near, far, owner } = await pair();
+    near.startReading();
     const { slab, bytes } = slabOf('one ');
     near.send(bytes);
     near.send(Buffer.from('two '), Buffer.from('three'));
@@ -103,12 +114,12 @@ describe('a write', () => {
     expect(slabs.outstanding).toBe(0);
     near.end();
     expect((await readAll(far)).toString()).toBe('one two three');
-    expect(reader.sent).toBe(0);
+    expect(owner.sent).toBe(0);
   });
 
   test('that stays under way pins its slabs until it is over, which is told once', async () => {
-    const { near, far, reader } = await pair();
-    near.readTo(reader);
+    const { near, far, owner } = await pair();
+    near.startReading();
     near.send(Buffer.alloc(MUCH, '.'));
     const [one, two, three] = [slabOf('one '), slabOf('two '), slabOf('three')];
     near.send(one.bytes);
@@ -119,18 +130,18 @@ describe('a write', () => {
     const others = slabs.take()!;
     expect([one.slab, two.slab, three.slab]).not.toContain(others);
     others.bytes.fill('X');
-    expect(reader.sent).toBe(0);
+    expect(owner.sent).toBe(0);
     const received = readAll(far);
     await until('all of it to be sent', () => near.unsent === 0);
     expect(slabs.outstanding).toBe(1);
-    expect(reader.sent).toBe(1);
+    expect(owner.sent).toBe(1);
     near.end();
     expect((await received).toString('latin1', MUCH - 1)).toBe('.one two three');
   });
 
   test('counts whole while the kernel takes it in parts', async () => {
-    const { near, far, reader } = await pair();
-    near.readTo(reader);
+    const { near, far, owner } = await pair();
+    near.startReading();
     const { _handle: handle } = near as unknown as { _handle: { writeQueueSize: number } };
     near.send(Buffer.alloc(MUCH));
     const before = handle.writeQueueSize;
@@ -140,12 +151,12 @@ describe('a write', () => {
     if (handle.writeQueueSize > 0) expect(near.unsent).toBe(MUCH);
     far.resume();
     await until('all of it to be taken', () => near.unsent === 0);
-    expect(reader.sent).toBe(1);
+    expect(owner.sent).toBe(1);
   });
 
   test('behind writes that are under way keeps its place', async () => {
-    const { near, far, reader } = await pair();
-    near.readTo(reader);
+    const { near, far, owner } = await pair();
+    near.startReading();
     near.send(Buffer.alloc(MUCH));
     let expected = '';
     for (let i = 0; i < 2_000; i += 1) {
@@ -154,12 +165,12 @@ describe('a write', () => {
     }
     near.end();
     expect((await readAll(far)).toString('latin1', MUCH)).toBe(expected);
-    expect(reader.sent).toBe(1);
+    expect(owner.sent).toBe(1);
   });
 
   test('of bytes in the read slab is sent as it was, whatever is read meanwhile', async () => {
-    const { near, far, reader } = await pair();
-    near.readTo(reader);
+    const { near, far } = await pair();
+    near.startReading();
     near.send(Buffer.alloc(MUCH));
     for (const text of ['one ', 'two ']) {
       slabs.readSlab.fill(text);
@@ -172,8 +183,8 @@ describe('a write', () => {
   });
 
   test('before an end goes out before the FIN, also if it is under way', async () => {
-    const { near, far, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, far, events } = await pair();
+    near.startReading();
     near.send(Buffer.alloc(MUCH));
     const { slab, bytes } = slabOf('the end');
     near.send(bytes);
@@ -192,8 +203,8 @@ describe('a write', () => {
 
 describe('a write that fails', () => {
   test('because the socket is destroyed gives its slab back, stays unsent, and is not told as sent', async () => {
-    const { near, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, owner, events } = await pair();
+    near.startReading();
     near.send(Buffer.alloc(MUCH));
     const [one, two] = [slabOf('one'), slabOf('two')];
     near.send(one.bytes, two.bytes);
@@ -202,14 +213,14 @@ describe('a write that fails', () => {
     expect(slabs.outstanding).toBe(2);
     near.destroy();
     await until('the slabs to be free', () => slabs.outstanding === 0);
-    expect([near.unsent, reader.sent]).toEqual([MUCH + 6, 0]);
+    expect([near.unsent, owner.sent]).toEqual([MUCH + 6, 0]);
     await until('the close', () => events.includes('close'));
     expect(events).toEqual(['close']);
   });
 
   test('because the other side resets gives its slab back, and is told as an error, once', async () => {
-    const { near, far, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, far, owner, events } = await pair();
+    near.startReading();
     near.send(Buffer.alloc(MUCH));
     const { slab, bytes } = slabOf('x');
     near.send(bytes);
@@ -219,7 +230,7 @@ describe('a write that fails', () => {
     expect(events).toEqual([expect.stringMatching(/^(read ECONNRESET|write (ECONNRESET|EPIPE))$/), 'close']);
     expect(slabs.outstanding).toBe(0);
     expect(near.unsent).toBeGreaterThan(0);
-    expect(reader.sent).toBe(0);
+    expect(owner.sent).toBe(0);
   });
 
   test('at once, since the other side has reset, is told as an error, and what it held is unsent', async () => {
@@ -240,8 +251,8 @@ describe('a write that fails', () => {
   });
 
   test('behind the end of our side is told as EPIPE', async () => {
-    const { near, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, events } = await pair();
+    near.startReading();
     near.end();
     await once(near, 'finish');
     near.send(Buffer.from('late'));
@@ -251,23 +262,24 @@ describe('a write that fails', () => {
 });
 
 describe('reading', () => {
-  test('does not begin before there is a reader: what comes waits in the kernel, and holds the other side back', async () => {
-    const { near, far, reader, events } = await pair();
+  test('does not begin before there is a owner: what comes waits in the kernel, and holds the other side back', async () => {
+    const { near, far, owner, events } = await pair();
     let written = false;
     far.end(Buffer.alloc(MUCH), () => {
       written = true;
     });
     await roundTrips(20);
     expect([near.bytesRead, written, events]).toEqual([0, false, []]);
-    near.readTo(reader);
+    near.startReading();
     await until('the end', () => events.includes('end'));
-    expect(reader.received).toBe(MUCH);
+    expect(owner.received).toBe(MUCH);
   });
 
   test('goes into the read slab, so that each read writes over the last', async () => {
-    const { near, far } = await pair();
+    const { near, far, owner } = await pair();
     const seen: Uint8Array[] = [];
-    near.readTo({ onRead: (bytes) => seen.push(bytes), onSent: () => {} });
+    owner.onRead = (bytes) => seen.push(bytes);
+    near.startReading();
     far.write('first');
     await until('a read', () => seen.length === 1);
     far.write('other');
@@ -279,40 +291,40 @@ describe('reading', () => {
 
   test('of several sockets goes into the same slab, each read on its own', async () => {
     const pairs = await Promise.all(Array.from({ length: 8 }, () => pair()));
-    for (const { near, reader } of pairs) near.readTo(reader);
+    for (const { near } of pairs) near.startReading();
     for (let round = 0; round < 50; round += 1) for (const [i, { far }] of pairs.entries()) far.write(`${i}`);
-    await until('all of it', () => pairs.every(({ reader }) => reader.received === 50));
-    for (const [i, { reader }] of pairs.entries()) expect(reader.text).toBe(`${i}`.repeat(50));
+    await until('all of it', () => pairs.every(({ owner }) => owner.received === 50));
+    for (const [i, { owner }] of pairs.entries()) expect(owner.text).toBe(`${i}`.repeat(50));
   });
 
   test.each([
     ['right behind the beginning', 0],
     ['later', 10],
   ])('stops at a pause %s, until it is resumed', async (_when, turns) => {
-    const { near, far, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, far, owner, events } = await pair();
+    near.startReading();
     if (turns > 0) await roundTrips(turns);
     near.pause();
     far.end('words');
     await roundTrips(20);
-    expect([reader.received, events]).toEqual([0, []]);
+    expect([owner.received, events]).toEqual([0, []]);
     near.resume();
     near.pause();
     await roundTrips(20);
-    expect([reader.received, events]).toEqual([0, []]);
+    expect([owner.received, events]).toEqual([0, []]);
     near.resume();
     await until('the end', () => events.includes('end'));
-    expect(reader.text).toBe('words');
+    expect(owner.text).toBe('words');
   });
 
   test('stops at a pause out of a read: not one more follows', async () => {
-    const { near, far, events } = await pair();
+    const { near, far, owner, events } = await pair();
     let reads = 0;
-    const onRead = () => {
+    owner.onRead = () => {
       reads += 1;
       near.pause();
     };
-    near.readTo({ onRead, onSent: () => {} });
+    near.startReading();
     far.end(Buffer.alloc(4 * READ_BYTES));
     for (let i = 1; !events.includes('end'); i += 1) {
       await until('a read or the end', () => reads === i || events.includes('end'));
@@ -324,13 +336,13 @@ describe('reading', () => {
   });
 
   test('is over when the socket is destroyed out of a read', async () => {
-    const { near, far, events } = await pair();
+    const { near, far, owner, events } = await pair();
     let reads = 0;
-    const onRead = () => {
+    owner.onRead = () => {
       reads += 1;
       near.destroy();
     };
-    near.readTo({ onRead, onSent: () => {} });
+    near.startReading();
     far.on('error', () => {});
     far.end(Buffer.alloc(16 * READ_BYTES));
     await until('the close', () => events.includes('close'));
@@ -338,8 +350,8 @@ describe('reading', () => {
   });
 
   test('that fails is told as an error', async () => {
-    const { near, far, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, far, events } = await pair();
+    near.startReading();
     far.resetAndDestroy();
     await until('the close', () => events.includes('close'));
     expect(events).toEqual(['read ECONNRESET', 'close']);
@@ -348,12 +360,12 @@ describe('reading', () => {
 
 describe('an end of one direction', () => {
   test('of the other side leaves ours open', async () => {
-    const { near, far, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, far, owner, events } = await pair();
+    near.startReading();
     far.end('question');
     await until('the end', () => events.includes('end'));
     await roundTrips();
-    expect([reader.text, events]).toEqual(['question', ['end']]);
+    expect([owner.text, events]).toEqual(['question', ['end']]);
     near.send(Buffer.from('answer'));
     near.end();
     expect((await readAll(far)).toString()).toBe('answer');
@@ -362,8 +374,8 @@ describe('an end of one direction', () => {
   });
 
   test('of ours leaves the other one open', async () => {
-    const { near, far, reader, events } = await pair();
-    near.readTo(reader);
+    const { near, far, owner, events } = await pair();
+    near.startReading();
     near.end();
     await readAll(far);
     far.write('still ');
@@ -371,7 +383,7 @@ describe('an end of one direction', () => {
     expect(events).toEqual([]);
     far.end('talking');
     await until('the close', () => events.includes('close'));
-    expect([reader.text, events]).toEqual(['still talking', ['end', 'close']]);
+    expect([owner.text, events]).toEqual(['still talking', ['end', 'close']]);
   });
 });
 
@@ -428,13 +440,14 @@ describe('a server that accepts into slabs', () => {
     await until('a socket', () => accepted.length === 1);
     const [near] = accepted as [SlabSocket];
     expect(near).toBeInstanceOf(SlabSocket);
-    const reader = new Reader();
-    near.readTo(reader);
+    const owner = new Owner();
+    near.ownedBy(owner);
+    near.startReading();
     const at = server.address();
     if (typeof at === 'object')
       expect([near.localPort, near.remotePort]).toEqual([at!.port, client.localPort]);
     client.write('ping');
-    await until('the bytes', () => reader.text === 'ping');
+    await until('the bytes', () => owner.text === 'ping');
     near.send(Buffer.from('pong'));
     near.end();
     client.end();
@@ -448,7 +461,7 @@ describe('a server that accepts into slabs', () => {
     const accepted = await accepting(server);
     const clients = [dial(server), dial(server), dial(server)];
     await until('the sockets', () => accepted.length === 3);
-    for (const near of accepted) near.readTo(new Reader());
+    for (const near of accepted) near.startReading();
     expect(await count(server)).toBe(3);
     clients[0]!.destroy();
     accepted[1]!.destroy();
