@@ -7,8 +7,8 @@
  */
 import { SEED } from './randomness.ts';
 
-/** `lines` is ASCII, with a line feed every 256 bytes on the average. */
-export type Kind = 'binary' | 'text' | 'lines';
+/** `lines` is ASCII, with a line feed every 256 bytes on the average; `sparse` deflates to some hundredths. */
+export type Kind = 'binary' | 'text' | 'lines' | 'sparse';
 
 export const CELL = 4;
 
@@ -29,8 +29,8 @@ function tableOf(kind: Kind): Buffer {
   if (table === undefined) {
     const cells = new Int32Array(CELLS + LONGEST / CELL);
     for (let i = 0; i < CELLS; i += 1) {
-      const noise = scramble(SEED ^ i);
-      cells[i] = kind === 'binary' ? noise : kind === 'text' ? characters(noise) : line(noise);
+      const noise = scramble(SEED ^ (kind === 'sparse' ? i >> 6 : i));
+      cells[i] = kind === 'text' ? characters(noise) : kind === 'lines' ? line(noise) : noise;
     }
     cells.copyWithin(CELLS, 0, LONGEST / CELL);
     table = Buffer.from(cells.buffer);

@@ -162,7 +162,7 @@ export class Exchange {
 
   /** Closes what is still open, from either side, and sees all of it end in order. */
   async closeAll(): Promise<void> {
-    const living = this.links.filter(({ broken, closing }) => !broken && !closing);
+    const living = this.links.filter(({ broken, closedBy }) => !broken && closedBy === undefined);
     for (const link of living) link.close(this.#random.pick(['client', 'peer']));
     await this.until('the end of all links', () => this.links.every(({ over }) => over));
     for (const link of this.links) link.checkEnd();

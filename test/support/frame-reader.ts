@@ -5,17 +5,19 @@
 import { BINARY, CLOSE, PING, PONG, TEXT } from './raw-client.ts';
 
 export interface FrameEvents {
-  /** A piece of a data frame's payload. */
-  onPayload(opcode: number, bytes: Buffer): void;
+  /** A piece of a data frame's payload, compressed if RSV1 is set. */
+  onPayload(opcode: number, bytes: Buffer, rsv1: boolean): void;
   /** The message that those pieces made is complete. */
   onMessage(opcode: number, length: number): void;
   onControl(opcode: number, payload: Buffer): void;
 }
 
 const LONGEST_HEADER = 10;
+const RSV1 = 0x40;
 
 export class FrameReader {
   readonly #events: FrameEvents;
+  readonly #compression: boolean;
   readonly #header = Buffer.alloc(LONGEST_HEADER);
   #headerLength = 0;
   #opcode = 0;
@@ -25,8 +27,10 @@ export class FrameReader {
   #control: Buffer[] = [];
   #closed = false;
 
-  constructor(events: FrameEvents) {
+  /** @param compression messages may have RSV1 set (RFC 7692 §6) */
+  constructor(events: FrameEvents, compression = false) {
     this.#events = events;
+    this.#compression = compression;
   }
 
   /** Whether the stream may end here: a frame that has begun is complete. */
@@ -46,7 +50,8 @@ export class FrameReader {
         const piece = bytes.subarray(at, at + this.#left);
         at += piece.length;
         this.#left -= piece.length;
-        if (this.#opcode < CLOSE) this.#events.onPayload(this.#opcode, piece);
+        if (this.#opcode < CLOSE)
+          this.#events.onPayload(this.#opcode, piece, (this.#header[0]! & RSV1) !== 0);
         else this.#control.push(piece);
       }
       if (this.#headerComplete() && this.#left === 0) this.#finish();
@@ -67,8 +72,16 @@ export class FrameReader {
     this.#left = this.#length;
     const known = [TEXT, BINARY, CLOSE, PING, PONG].includes(this.#opcode);
     const minimal = second < 126 || this.#length >= (second === 126 ? 126 : 65_536);
-    // Whole messages, unmasked, no extension; control frames of at most 125 bytes.
-    if ((first & 0xf0) !== 0x80 || !known || second > 127 || !minimal || (this.#opcode >= 8 && second > 125))
+    const rsv = this.#compression && this.#opcode < CLOSE ? first & (0x70 & ~RSV1) : first & 0x70;
+    // Whole messages, unmasked; control frames of at most 125 bytes.
+    if (
+      first < 0x80 ||
+      rsv !== 0 ||
+      !known ||
+      second > 127 ||
+      !minimal ||
+      (this.#opcode >= 8 && second > 125)
+    )
       throw new Error(`no frame of a server begins so (§5.2): ${header.toString('hex')}`);
   }
 

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { CELL, Comparison, Content, type Kind } from './content.ts';
+import { Deflater, Inflater } from './deflate.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { Random } from './randomness.ts';
 import { randomCuts } from './randomness.ts';
@@ -21,6 +22,8 @@ export interface LinkOptions {
   readonly down?: Kind;
   /** @default a stream peer at a Unix socket */
   readonly peer?: 'unix' | 'tcp' | 'echo';
+  /** Offers permessage-deflate, and sends most of its messages compressed. @default false */
+  readonly compression?: boolean;
   /** Frames of so many bytes in all go out in one write with the request. */
   readonly early?: number;
   /** The path of a Unix socket: its other end decides when the peer is dialled. */
@@ -45,6 +48,10 @@ export class Link {
   readonly #random: Random;
   readonly #fail: (error: unknown) => void;
   readonly #reader: FrameReader;
+  /** With compression: our own two ends of it, and what there is of a message from the daemon. */
+  readonly #deflater = new Deflater();
+  readonly #inflater = new Inflater();
+  #deflated: Buffer[] = [];
   readonly #head: Buffer[];
   readonly #accept: string;
   #peer: Socket | undefined;
@@ -57,8 +64,8 @@ export class Link {
   #answered = 0;
   /** One side has vanished: what is under way may be lost. */
   broken = false;
-  /** One side has been told to end. */
-  closing = false;
+  /** Who has ended it. What the other side had still under way then may be lost, and Pongs too. */
+  closedBy: 'client' | 'peer' | undefined;
   #clientEnded = false;
   #peerEnded = false;
   /** The server's Close, if there has been one. */
@@ -81,17 +88,21 @@ export class Link {
     this.toPeer = new Comparison(this.up);
     this.down = this.echoes ? this.up : new Content(`peer ${number} to its client`, options.down ?? 'binary');
     this.toClient = new Comparison(this.down);
-    this.#reader = new FrameReader({
-      onPayload: (opcode, bytes) => this.#payload(opcode, bytes),
-      onMessage: (opcode, length) => this.#messageEnd(opcode, length),
-      onControl: (opcode, payload) => this.#control(opcode, payload),
-    });
+    const events = {
+      onPayload: (opcode: number, bytes: Buffer, rsv1: boolean) => this.#payload(opcode, bytes, rsv1),
+      onMessage: (opcode: number, length: number) => this.#messageEnd(opcode, length),
+      onControl: (opcode: number, payload: Buffer) => this.#control(opcode, payload),
+    };
+    this.#reader = new FrameReader(events, options.compression);
     const key = random.bytes(16).toString('base64');
     this.#accept = createHash('sha1').update(`${key}${GUID}`).digest('base64');
     const head = request({
       requestLine: `GET /${this.name}${target} HTTP/1.1`,
       replace: { 'Sec-WebSocket-Key': key },
-      add: [`Sec-WebSocket-Protocol: ${this.name}`],
+      add: [
+        `Sec-WebSocket-Protocol: ${this.name}`,
+        ...(options.compression ? ['Sec-WebSocket-Extensions: permessage-deflate'] : []),
+      ],
     });
     const hello = this.echoes ? [] : [clientFrame(BINARY, String(number).padStart(DIGITS, '0'))];
     const early = this.frames(options.early ?? 0);
@@ -157,7 +168,7 @@ export class Link {
   /** Frames with the next bytes of the client: of all sizes, some in fragments, each with a mask of its own. */
   frames(bytes: number): Buffer[] {
     const random = this.#random;
-    const text = this.up.kind !== 'binary';
+    const text = this.up.kind === 'text' || this.up.kind === 'lines';
     const opcode = text ? TEXT : BINARY;
     const frames: Buffer[] = [];
     for (let left = bytes; left > 0; ) {
@@ -174,14 +185,15 @@ export class Link {
 
   #fragments(opcode: number, message: Buffer, count: number): Buffer[] {
     if (this.echoes) this.#messages.push({ opcode, length: message.length });
-    const pieces = message.length === 0 ? [message] : randomCuts(message, count, this.#random);
-    return pieces.map((piece, i) =>
-      maskedFrame(
-        (i === pieces.length - 1 ? 0x80 : 0) | (i === 0 ? opcode : 0),
-        piece,
-        this.#random.bytes(4),
-      ),
-    );
+    const random = this.#random;
+    // Only where it was agreed on: no early frames.
+    const deflated = this.#options.compression && this.open && message.length > 0 && random.int(1, 4) > 1;
+    const payload = deflated ? this.#deflater.message(message, { level: 1 }) : message;
+    const pieces = payload.length === 0 ? [payload] : randomCuts(payload, count, random);
+    return pieces.map((piece, i) => {
+      const fin = i === pieces.length - 1 ? 0x80 : 0;
+      return maskedFrame(fin | (i > 0 ? 0 : deflated ? opcode | RSV1 : opcode), piece, random.bytes(4));
+    });
   }
 
   /** The client sends so many bytes (text: up to three more), in writes that end anywhere; some with Pings between. */
@@ -220,8 +232,8 @@ export class Link {
   }
 
   close(by: 'client' | 'peer'): void {
-    this.closing = true;
-    if (by === 'client' || this.echoes) this.client.write(clientClose(1000, this.name));
+    this.closedBy = this.echoes ? 'client' : by;
+    if (this.closedBy === 'client') this.client.write(clientClose(1000, this.name));
     else this.peer.end();
   }
 
@@ -240,7 +252,8 @@ export class Link {
     const { name } = this;
     if (this.closed !== 1000) throw new Error(`${name}: closed with ${this.closed}`);
     if (!this.#reader.between) throw new Error(`${name}: the last frame is not complete`);
-    if (!this.settled) throw new Error(`${name}: not all has come: ${this.progress}`);
+    const inTime = this.closedBy === 'client' && !this.echoes ? this.toPeer : this.toClient;
+    if (!inTime.complete) throw new Error(`${name}: not all has come: ${this.progress}`);
     if (!this.#clientEnded || !(this.echoes || this.#peerEnded)) throw new Error(`${name}: no orderly end`);
   }
 
@@ -275,6 +288,7 @@ export class Link {
     if (end < 0) return;
     const head = this.#response.slice(0, end + 2);
     const mine = [`sec-websocket-accept: ${this.#accept}\r\n`, `sec-websocket-protocol: ${this.name}\r\n`];
+    if (this.#options.compression) mine.push('sec-websocket-extensions: permessage-deflate\r\n');
     const folded = head.toLowerCase();
     if (!head.startsWith('HTTP/1.1 101 ') || !mine.every((line) => folded.includes(line.toLowerCase())))
       throw new Error(`${this.name}: not the answer to its request: ${head}`);
@@ -283,15 +297,23 @@ export class Link {
     this.#response = '';
   }
 
-  #payload(opcode: number, bytes: Buffer): void {
+  #payload(opcode: number, bytes: Buffer, rsv1: boolean): void {
     const { framing = 'binary' } = this.#options;
     if (!this.echoes && framing === 'binary' && opcode !== BINARY)
       throw new Error(`${this.name}: a message of text`);
-    this.toClient.take(bytes);
+    if (rsv1) this.#deflated.push(bytes);
+    else this.toClient.take(bytes);
   }
 
-  #messageEnd(opcode: number, length: number): void {
+  #messageEnd(opcode: number, size: number): void {
     const { framing } = this.#options;
+    let length = size;
+    if (this.#deflated.length > 0) {
+      const message = this.#inflater.message(Buffer.concat(this.#deflated));
+      this.#deflated = [];
+      this.toClient.take(message);
+      length = message.length;
+    }
     if (this.echoes) {
       const expected = this.#messages[this.#message]!;
       this.#message += 1;
@@ -313,7 +335,7 @@ export class Link {
       this.#answered = at + 1;
     } else if (opcode === CLOSE) {
       this.closed = payload.readUInt16BE();
-      if (!this.closing && !this.broken)
+      if (this.closedBy === undefined && !this.broken)
         throw new Error(`${this.name}: closed with ${this.closed} ${payload.toString('utf8', 2)}`);
       if (this.client.writable) this.client.write(clientClose(this.closed));
     } else {
@@ -325,7 +347,8 @@ export class Link {
 /** What `clientFrame` makes, with the mask applied a word at a time: there are hundreds of megabytes. */
 function maskedFrame(first: number, payload: Buffer, mask: Buffer): Buffer {
   const { length } = payload;
-  const header = clientFrame(first & 0x0f, '', { fin: first >= 0x80, mask, announce: length });
+  const header = clientFrame(first & 0x0f, '', { mask, announce: length });
+  header[0] = first;
   const frame = Buffer.allocUnsafeSlow(ALIGNED + length);
   const begin = ALIGNED - header.length;
   header.copy(frame, begin);
@@ -340,4 +363,5 @@ function maskedFrame(first: number, payload: Buffer, mask: Buffer): Buffer {
 /** Of a masked frame's payload: the header, of at most 14 bytes, stands before it. */
 const ALIGNED = 16;
 const LF = 0x0a;
+const RSV1 = 0x40;
 const NOTHING = Buffer.alloc(0);

@@ -271,6 +271,38 @@ test(
   PATIENCE,
 );
 
+test(
+  `messages that wait for zlib, for the peer or for the client are inflated and deflated from their own bytes, seed ${SEED}`,
+  async () => {
+    const random = new Random(SEED);
+    await using exchange = await Exchange.start('unix', random, ['--compression', 'on']);
+    const open = (count: number, options: LinkOptions) =>
+      exchange.open(count, { ...options, compression: true });
+    const busy = [
+      ...(await open(4, { framing: 'binary', up: 'sparse', down: 'sparse' })),
+      ...(await open(4, { framing: 'auto', up: 'text', down: 'text' })),
+      ...(await open(4, { framing: 'newline', up: 'lines', down: 'lines' })),
+      ...(await open(4, { peer: 'echo', up: 'text' })),
+      ...(await openKinds(exchange, 4, 'unix')),
+    ];
+    const readers = await open(20, { framing: 'auto', up: 'sparse', down: 'binary' });
+    const peers = await open(40, { framing: 'binary', up: 'sparse', down: 'sparse' });
+    await stallClients(exchange, readers, PORTIONS.unix);
+    for (const link of peers) {
+      link.peer.pause();
+      link.sendUp(2_000_000);
+    }
+    await exchange.carry(busy, 3);
+    resume(readers);
+    resume(peers);
+    for (const link of peers.slice(20)) link.sendUp(2_000_000);
+    await exchange.carry(busy, 2);
+    await exchange.settle();
+    await exchange.closeAll();
+  },
+  PATIENCE,
+);
+
 const ECHO: LinkOptions = { peer: 'echo', up: 'text' };
 
 /** Where the backend of a link waits before it answers: connections that are held until `open`. */
