@@ -69,12 +69,11 @@ export class Content {
     return this.#table.subarray(at, at + length);
   }
 
-  /** Where these bytes stand in what has been sent; -1: nowhere. */
-  find(bytes: Buffer): number {
+  /** Where in this stream the place of its table comes up first, in bytes; -1: not in what has been sent. */
+  offsetOf(place: number): number {
     const size = CELLS * CELL;
-    const at = this.#table.indexOf(bytes);
-    const from = (at - this.#begin + size) % size;
-    return at < 0 || from >= this.sent ? -1 : from;
+    const offset = (place - this.#begin + size) % size;
+    return offset < this.sent ? offset : -1;
   }
 }
 
@@ -126,8 +125,10 @@ export class Comparison {
 
 /** Whose bytes these are, as far as one can tell: of many long streams several have the same somewhere. */
 function origin(bytes: Buffer): string {
+  const places = new Map([...tables].map(([kind, table]) => [kind, table.indexOf(bytes)]));
   const owners = streams
-    .map((stream) => ({ stream, at: stream.find(bytes) }))
+    .filter(({ kind }) => places.get(kind)! >= 0)
+    .map((stream) => ({ stream, at: stream.offsetOf(places.get(stream.kind)!) }))
     .filter(({ at }) => at >= 0)
     .map(({ stream, at }) => `byte ${at} of ${stream.name}`);
   const hex = bytes.toString('hex');

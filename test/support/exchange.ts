@@ -15,7 +15,7 @@ import { Link, type LinkOptions } from './link.ts';
 import type { Random } from './randomness.ts';
 
 /** Long enough for a busy machine; only a failing test ever waits this long. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 const DIGITS = 4;
 /** Fewer than a listener's queue holds. */
 const AT_ONCE = 50;
@@ -212,7 +212,10 @@ export class Exchange {
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error as Error;
+    if (this.#failure !== undefined) return;
+    this.#failure = error as Error;
+    // Where one is wrong hundreds may be: one is enough.
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   #state(): string {

@@ -11,11 +11,15 @@ import { Content } from '../support/content.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { built, UdpPeer, UnixPeer } from '../support/dgram-peer.ts';
 import { Random, randomCuts, SEED } from '../support/randomness.ts';
-import { BINARY, clientFrame, PING, RawClient } from '../support/raw-client.ts';
+import { BINARY, clientFrame, PING, PONG, RawClient } from '../support/raw-client.ts';
 
 const CLIENTS = 40;
 const ROUNDS = 5;
 const LONGEST = 12_000;
+/** Of the datagrams to clients that do not read. */
+const SLICE = 40_000;
+/** Only a failing test ever waits this long. */
+const PATIENCE = 60_000;
 
 const kinds = [
   { name: 'UDP', there: true, listen: async () => UdpPeer.listen() },
@@ -101,3 +105,43 @@ describe.each(kinds)('over $name', ({ there, listen }) => {
     60_000,
   );
 });
+
+test(`datagrams that wait for clients which do not read, or are dropped, stay whole, seed ${SEED}`, async () => {
+  const random = new Random(SEED);
+  const peer = await UdpPeer.listen();
+  onTestFinished(() => peer.close());
+  await using daemon = await startDaemon(['-c', `host=${peer.address}`, '-c', 'framing=binary']);
+  const metronome = await RawClient.open(daemon);
+  const links = [];
+  for (let i = 0; i < 8; i += 1) {
+    const client = await RawClient.open(daemon);
+    client.send(clientFrame(BINARY, 'who am I'));
+    const { from } = await peer.take();
+    client.stream.socket.pause();
+    links.push({ name: `client ${i}`, client, from, down: new Content(`peer ${i}`, 'binary') });
+  }
+  const dropping = () => daemon.output().split('datagrams are dropped').length - 1;
+  const last = Date.now() + PATIENCE;
+  while (dropping() < links.length) {
+    expect(Date.now(), 'all clients are known to be slow').toBeLessThan(last);
+    for (const { from, down } of links) {
+      for (let i = 0; i < 4; i += 1) peer.send(from, down.next(SLICE));
+    }
+    await metronome.expectOpen();
+  }
+  for (const { name, client, down } of links) {
+    client.stream.socket.resume();
+    client.send(clientFrame(PING, name, { mask: random.bytes(4) }));
+    // What is dropped is whole datagrams, and the others keep their order.
+    let next = 0;
+    for (let frame = await client.readFrame(); frame.opcode !== PONG; frame = await client.readFrame()) {
+      const index = Array.from({ length: down.sent / SLICE - next }, (_, i) => next + i).find((i) =>
+        down.slice(i * SLICE, 16).equals(frame.payload.subarray(0, 16)),
+      );
+      expect(index, `${name}: the next of its datagrams, got ${show(frame.payload)}`).toBeDefined();
+      expectSame(frame.payload, down.slice(index! * SLICE, SLICE), name);
+      next = index! + 1;
+    }
+    expect(next, `datagrams to ${name}`).toBeGreaterThan(0);
+  }
+}, 120_000);
