@@ -219,7 +219,11 @@ export class Exchange {
   }
 
   #state(): string {
-    const unsettled = this.links.filter(({ settled, over }) => !settled || !over).slice(0, 5);
-    return `${unsettled.map(({ progress }) => progress).join('\n')}\n${this.#output.slice(-1_000)}`;
+    const unsettled = this.links.filter(({ settled }) => !settled);
+    const late = unsettled.length > 0 ? unsettled : this.links.filter(({ over }) => !over);
+    return `${late
+      .slice(0, 5)
+      .map(({ progress }) => progress)
+      .join('\n')}\n${this.#output.slice(-1_000)}`;
   }
 }
