@@ -5,6 +5,9 @@ import { FrameDecoder, type FrameSink } from '../../src/rfc6455/frame-decoder.ts
 import { clientFrame, concat, counting, hex, hexOf } from '../support/bytes.ts';
 import { eachCut, SEED, SEEDED } from '../support/cuts.ts';
 
+/** What only `decodeInto` hands on; kernel.test.ts sees to that. */
+const onRun = (): void => expect.unreachable('a run');
+
 /**
  * What a decoder said, independent of the cuts: payload that nothing stands between is one line.
  *
@@ -49,6 +52,7 @@ function decode(pieces: readonly Uint8Array[], maxMessage?: number): Outcome {
   const events = new Events();
   const decoder = new FrameDecoder({
     onPayload: (opcode, bytes, start, end, ends) => events.payload(opcode, bytes.subarray(start, end), ends),
+    onRun,
     onControl: (opcode, payload) => events.control(opcode, payload),
   });
   if (maxMessage !== undefined) decoder.limitMessages(maxMessage);
@@ -317,6 +321,7 @@ function recorder(): { sink: FrameSink; lines: string[] } {
   const sink: FrameSink = {
     onPayload: (opcode, bytes, start, end, ends) =>
       lines.push(`${opcode} ${hexOf(bytes.subarray(start, end))}${ends ? ' end' : ''}`),
+    onRun,
     onControl: (opcode, payload) => lines.push(`${opcode} ${hexOf(payload)}`),
   };
   return { sink, lines };
@@ -327,6 +332,7 @@ describe('how it hands on', () => {
     const seen: { bytes: Uint8Array; start: number; end: number }[] = [];
     const decoder = new FrameDecoder({
       onPayload: (_opcode, bytes, start, end) => seen.push({ bytes, start, end }),
+      onRun,
       onControl: () => {},
     });
     const first = hex('82 84 01020304 00 00');
@@ -347,6 +353,19 @@ describe('how it hands on', () => {
     const memory = hex('aaaaaa 82 82 ffffffff 0000 82 81 ffffffff 00 aaaaaa');
     new FrameDecoder(recorder().sink).decode(memory.subarray(3, -3));
     expect(hexOf(memory)).toBe('aaaaaa 82 82 ffffffff ffff 82 81 ffffffff ff aaaaaa'.replaceAll(' ', ''));
+  });
+
+  test('each piece comes with whether all of it is ASCII, whatever the message', () => {
+    const seen: boolean[] = [];
+    const decoder = new FrameDecoder({
+      onPayload: (_opcode, _bytes, _start, _end, _ends, ascii) => seen.push(ascii),
+      onRun,
+      onControl: () => {},
+    });
+    decoder.decode(hex('01 82 ffffffff 8080  00 82 ffffffff 807f  00 80 ffffffff  80 81 00000000 7f'));
+    decoder.decode(hex('82 82 00000000 80'));
+    decoder.decode(hex('00'));
+    expect(seen).toEqual([true, false, true, true, false, true]);
   });
 
   test('an empty last fragment ends its message with an empty piece', () => {
@@ -370,6 +389,7 @@ describe('how it hands on', () => {
     let kept: Uint8Array = new Uint8Array(0);
     const decoder = new FrameDecoder({
       onPayload: () => {},
+      onRun,
       onControl: (_opcode, payload) => (kept = payload),
     });
     const chunk = hex('89 82 00000000 0102');
@@ -395,6 +415,7 @@ describe('stop', () => {
     const lines: string[] = [];
     const decoder = new FrameDecoder({
       onPayload: (_opcode, bytes, start, end) => lines.push(hexOf(bytes.subarray(start, end))),
+      onRun,
       onControl: () => {
         lines.push('close');
         decoder.stop();
@@ -412,6 +433,7 @@ describe('stop', () => {
         lines.push('payload');
         decoder.stop();
       },
+      onRun,
       onControl: () => lines.push('control'),
     });
     decoder.decode(hex('82 81 00000000 01  c1'));
@@ -434,6 +456,7 @@ describe('with compression (RFC 7692 §6)', () => {
           lines.push(line);
           line = '';
         },
+        onRun,
         onControl: (opcode) => lines.push(`control ${opcode}`),
       });
       decoder.allowCompression();
@@ -519,6 +542,7 @@ describe('suspend', () => {
     const decoder: FrameDecoder = new FrameDecoder({
       onPayload: (opcode, bytes, start, end, ends) =>
         seen(`${opcode} ${hexOf(bytes.subarray(start, end))}${ends ? ' end' : ''}`),
+      onRun,
       onControl: (opcode, payload) => seen(`${opcode} ${hexOf(payload)}`),
     });
     return { decoder, lines };
