@@ -12,6 +12,9 @@
 /** 64 KiB: Node's own size of a read. */
 export const READ_BYTES = 64 * 1024;
 
+/** In front of a slab's payload, for the header of a message that begins there: 10 bytes are the longest. */
+export const HEADROOM = 16;
+
 /**
  * Of an output slab: a read, and an eighth of it for the headers of the messages that it is cut into. If they are shorter
  * than 16 bytes, the frames of one read leave in two writes.
@@ -24,17 +27,25 @@ export const SLAB_BYTES = READ_BYTES + READ_BYTES / 8;
  */
 const SLABS = 256;
 
+/** Slabs that single sockets may read into: the others are for what has to go out. */
+const READERS = SLABS / 2;
+
 /** What a pool takes of its buffer, behind `floor` bytes that are not its own. */
 export const poolBytes = (floor: number): number => floor + READ_BYTES + SLABS * SLAB_BYTES;
 
 /** An output slab, while it is lent. */
 export interface Slab {
   readonly bytes: Buffer;
-  /** Where its user goes on writing. */
+  /** Where its user goes on writing; first behind the headroom. */
   used: number;
 }
 
-interface Lendable extends Slab {
+/** A slab that one socket reads into, behind the headroom. */
+export interface ReadingSlab extends Slab {
+  readonly reading: Buffer;
+}
+
+interface Lendable extends ReadingSlab {
   /** Its user, and the writes that still read from it. */
   holders: number;
 }
@@ -48,6 +59,7 @@ export class SlabPool {
   readonly #slabs: Lendable[] = [];
   readonly #free: Lendable[] = [];
   #lent = 0;
+  #reading = 0;
 
   /** @param floor the pool begins there, and takes `poolBytes(floor)` */
   constructor(buffer: ArrayBuffer, floor: number) {
@@ -62,19 +74,59 @@ export class SlabPool {
     return this.#lent;
   }
 
+  /** Whether half of them are lent: who may as well use the heap, should. */
+  get scarce(): boolean {
+    return this.#lent > SLABS / 2;
+  }
+
   /** Lends a slab, to be given back by `release`. Undefined: there is none left. */
   take(): Slab | undefined {
     const slab = this.#free.pop() ?? this.#make();
     if (slab === undefined) return undefined;
     slab.holders = 1;
-    slab.used = 0;
+    slab.used = HEADROOM;
     this.#lent += 1;
     return slab;
+  }
+
+  /** Lends one for a single socket to read into, to be given back by `releaseReading`. Undefined: enough of them are lent. */
+  takeReading(): ReadingSlab | undefined {
+    if (this.#reading === READERS) return undefined;
+    const slab = this.take() as Lendable | undefined;
+    if (slab !== undefined) this.#reading += 1;
+    return slab;
+  }
+
+  releaseReading(slab: ReadingSlab): void {
+    this.#reading -= 1;
+    this.release(slab);
+  }
+
+  /** Whether a write still reads from it. */
+  isPinned(slab: Slab): boolean {
+    return (slab as Lendable).holders > 1;
+  }
+
+  /**
+   * Bytes of a slab with `length` more in front of them, which nobody uses. Undefined: there is no such room, since they
+   * do not begin where a slab's payload does.
+   */
+  withHeadroom(bytes: Uint8Array, start: number, end: number, length: number): Buffer | undefined {
+    if (bytes.buffer !== this.#buffer) return undefined;
+    const at = bytes.byteOffset + start;
+    const offset = at - this.#start;
+    if (offset < 0 || offset % SLAB_BYTES !== HEADROOM) return undefined;
+    return Buffer.from(this.#buffer, at - length, length + end - start);
   }
 
   /** Its user is done with it. */
   release(slab: Slab): void {
     this.#drop(slab as Lendable);
+  }
+
+  /** Whether bytes lie in memory of the kernel's. */
+  holds(bytes: Uint8Array): boolean {
+    return bytes.buffer === this.#buffer;
   }
 
   /** Whether bytes lie in the read slab: they are gone with the next read. */
@@ -85,7 +137,7 @@ export class SlabPool {
 
   /** The bytes, if they may be kept; else a copy. */
   own(bytes: Uint8Array): Uint8Array {
-    return bytes.buffer === this.#buffer ? Buffer.from(bytes) : bytes;
+    return this.holds(bytes) ? Buffer.from(bytes) : bytes;
   }
 
   /** Keeps the slab that bytes lie in, if they lie in one, until `unpin`. They must not lie in the read slab. */
@@ -115,7 +167,7 @@ export class SlabPool {
     const index = this.#slabs.length;
     if (index === SLABS) return undefined;
     const bytes = Buffer.from(this.#buffer, this.#start + index * SLAB_BYTES, SLAB_BYTES);
-    const slab = { bytes, used: 0, holders: 0 };
+    const slab = { bytes, reading: bytes.subarray(HEADROOM, HEADROOM + READ_BYTES), used: 0, holders: 0 };
     this.#slabs.push(slab);
     return slab;
   }

@@ -11,7 +11,7 @@ export function encoder() {
     const flushes = Math.max(1, Math.round(MIB / read.length));
     const items = perRead * flushes;
     const writer = new CountingWriter();
-    const batch = new FrameBatch((bytes, more) => writer.write(bytes, more));
+    const batch = new FrameBatch(writer);
     const run = () => {
       writer.bytes = 0;
       for (let flush = 0; flush < flushes; flush += 1) {

@@ -20,11 +20,11 @@ import type { Slab, SlabPool } from '../slab-pool.ts';
 import { ABNORMAL, type CloseStatus, decodeClose, encodeClose } from './close-codes.ts';
 import { FrameDecoder, type FrameSink } from './frame-decoder.ts';
 import { acceptResponse, type HeaderList, type OpeningRequest } from './handshake.ts';
-import { Inbound } from './inbound.ts';
+import { Inbound, type InboundHandler } from './inbound.ts';
 import type { Kernel } from './kernel.ts';
 import { CLOSE, type ControlOpcode, type DataOpcode, PING } from './opcodes.ts';
 import { Opening, type OpeningLimits } from './opening.ts';
-import { Outbound } from './outbound.ts';
+import { Outbound, type OutboundHandler } from './outbound.ts';
 import type { Compression, ConnectionCompression } from './permessage-deflate.ts';
 
 export type ConnectionState = 'head' | 'deciding' | 'open' | 'closing' | 'closed';
@@ -88,7 +88,7 @@ export interface AcceptOptions {
   readonly compression?: Compression | undefined;
 }
 
-export class Connection implements FrameSink {
+export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   readonly #handler: ConnectionHandler;
   readonly #fast: Fast | undefined;
   #state: ConnectionState = 'head';
@@ -110,22 +110,8 @@ export class Connection implements FrameSink {
     this.#handler = handler;
     this.#fast = fast;
     this.#opening = new Opening(limits);
-    const onFailed = (fault: Fault) => this.fail(fault);
-    this.#outbound = new Outbound(
-      {
-        write: (bytes, more) => handler.write(bytes, more),
-        onYield: () => handler.onYield(),
-        onSendable: () => handler.onSendable(),
-        onFailed,
-      },
-      fast?.slabs,
-    );
-    this.#inbound = new Inbound({
-      onPayload: (payload, opcode) => handler.onPayload(payload, opcode),
-      onYield: () => handler.onYield(),
-      onIdle: () => this.#goOn(),
-      onFailed,
-    });
+    this.#outbound = new Outbound(this, fast?.slabs);
+    this.#inbound = new Inbound(this);
   }
 
   get state(): ConnectionState {
@@ -154,7 +140,7 @@ export class Connection implements FrameSink {
   }
 
   /**
-   * Takes bytes from the client. They either lie in the read slab, and are not looked at after this call; or they are the
+   * Takes bytes from the client. They either lie in the slab that was read into, and are not looked at after this call; or they are the
    * connection's own: they are unmasked in place and handed on.
    *
    * @returns false: take no more until `onReceivable`, or `accept`
@@ -279,7 +265,9 @@ export class Connection implements FrameSink {
     this.#outbound.uncork();
   }
 
-  onPayload(
+  // ------------------------------------------------------------------------------------------ from the decoder
+
+  onPiece(
     opcode: DataOpcode,
     bytes: Uint8Array,
     start: number,
@@ -302,6 +290,34 @@ export class Connection implements FrameSink {
     else if (opcode === CLOSE) this.#receiveClose(decodeClose(payload));
     // §5.5.3: a Pong, asked for or not, needs no answer; that something came is all that keepalive wants to know.
   }
+
+  // --------------------------------------------------------------------------------------- from its two halves
+
+  onPayload(payload: Uint8Array, opcode: DataOpcode): boolean {
+    return this.#handler.onPayload(payload, opcode);
+  }
+
+  onWrite(bytes: Uint8Array, more?: Uint8Array): boolean {
+    return this.#handler.write(bytes, more);
+  }
+
+  onYield(): void {
+    this.#handler.onYield();
+  }
+
+  onIdle(): void {
+    this.#goOn();
+  }
+
+  onSendable(): void {
+    this.#handler.onSendable();
+  }
+
+  onFailed(fault: Fault): void {
+    this.fail(fault);
+  }
+
+  // -------------------------------------------------------------------------------------------------- the rest
 
   #compress(compression: ConnectionCompression | undefined): void {
     if (compression === undefined) return;
@@ -359,7 +375,7 @@ export class Connection implements FrameSink {
   /** What the kernel decodes into, if it is to decode the chunk: one that lies in its memory and is not compressed. */
   #target(chunk: Uint8Array): Slab | undefined {
     const slabs = this.#fast?.slabs;
-    if (slabs === undefined || this.#compression !== undefined || !slabs.isShared(chunk)) return undefined;
+    if (slabs === undefined || this.#compression !== undefined || !slabs.holds(chunk)) return undefined;
     return slabs.take();
   }
 

@@ -13,20 +13,24 @@ import { headerLength, MAX_HEADER, writeHeader } from './frame-encoder.ts';
  */
 const BY_REFERENCE = 32 * 1024;
 
+export interface BatchWriter {
+  /** Takes what is ready, as one write: one buffer, or a buffer and the large payload that follows it. */
+  write(bytes: Uint8Array, more?: Uint8Array): void;
+}
+
 export class FrameBatch {
   #bytes: Uint8Array = NOTHING;
   #end = 0;
-  readonly #write: (bytes: Uint8Array, more?: Uint8Array) => void;
+  readonly #writer: BatchWriter;
   readonly #slabs: SlabPool | undefined;
   /** What `#bytes` is, if it is not from the heap. */
   #slab: Slab | undefined;
 
   /**
-   * @param write takes what is ready, as one write: one buffer, or a buffer and the large payload that follows it
    * @param slabs what frames are gathered in; without them, or where they do not do, the heap
    */
-  constructor(write: (bytes: Uint8Array, more?: Uint8Array) => void, slabs?: SlabPool) {
-    this.#write = write;
+  constructor(writer: BatchWriter, slabs?: SlabPool) {
+    this.#writer = writer;
     this.#slabs = slabs;
   }
 
@@ -39,6 +43,7 @@ export class FrameBatch {
    */
   add(first: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
     const length = end - start;
+    if (this.#end === 0 && this.#giveInPlace(first, payload, start, end)) return;
     const copied = length < BY_REFERENCE || this.#slabs?.isShared(payload) === true;
     if (copied) this.#reserve(headerLength(length) + length, expected);
     else this.#reserve(MAX_HEADER, 0);
@@ -54,6 +59,17 @@ export class FrameBatch {
     }
   }
 
+  /** A large payload at the beginning of a slab has room for its header there. */
+  #giveInPlace(first: number, payload: Uint8Array, start: number, end: number): boolean {
+    const length = end - start;
+    if (length < BY_REFERENCE) return false;
+    const frame = this.#slabs?.withHeadroom(payload, start, end, headerLength(length));
+    if (frame === undefined) return false;
+    writeHeader(frame, 0, first, length);
+    this.#writer.write(frame);
+    return true;
+  }
+
   /** Writes what has been added since the last flush. */
   flush(): void {
     if (this.#end > 0) this.#give();
@@ -66,7 +82,7 @@ export class FrameBatch {
     this.#bytes = NOTHING;
     this.#slab = undefined;
     this.#end = 0;
-    this.#write(bytes, more);
+    this.#writer.write(bytes, more);
     if (slab !== undefined) this.#slabs!.release(slab);
   }
 

@@ -44,7 +44,7 @@ export interface FrameSink {
    * A piece of a message: `bytes[start, end)`, unmasked, in the memory that was decoded into. May be empty.
    * `opcode` is the message's; `ends` is true with the message's last piece; `ascii`, that all bytes are below 0x80.
    */
-  onPayload(
+  onPiece(
     opcode: DataOpcode,
     bytes: Uint8Array,
     start: number,
@@ -86,8 +86,8 @@ export class FrameDecoder {
   #suspended = false;
   #compression = false;
 
-  /** A header that is split over chunks is gathered here. */
-  readonly #header = new Uint8Array(MAX_HEADER);
+  /** A header that is split over chunks is gathered here, from the first one on. */
+  #header: Uint8Array | undefined;
   #headerLength = 0;
 
   // The frame under way.
@@ -241,6 +241,7 @@ export class FrameDecoder {
       this.#beginPayload(chunk, lengthEnd + 4);
       return lengthEnd + 4;
     }
+    this.#header ??= new Uint8Array(MAX_HEADER);
     const header = this.#header;
     const byte = chunk[at]!;
     header[this.#headerLength] = byte;
@@ -364,7 +365,7 @@ export class FrameDecoder {
     } else if (opcode === TEXT && !ascii) {
       this.#mixed = true;
     }
-    this.#sink.onPayload(opcode, bytes, start, end, ends, ascii);
+    this.#sink.onPiece(opcode, bytes, start, end, ends, ascii);
   }
 }
 

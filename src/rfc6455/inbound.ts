@@ -26,7 +26,8 @@ const RUN_BYTES = 64 * 1024;
 
 export class Inbound implements InflateHandler {
   readonly #handler: InboundHandler;
-  readonly #utf8 = new Utf8Validator();
+  /** From the first piece on that is not ASCII. */
+  #utf8: Utf8Validator | undefined;
   /** The message under way for a message peer; absent for a stream peer. */
   #message: MessageBuffer | undefined;
   #maximum = Number.POSITIVE_INFINITY;
@@ -90,7 +91,7 @@ export class Inbound implements InflateHandler {
     ascii: boolean,
   ): void {
     // ASCII is UTF-8, unless it stands where a character has to go on.
-    if (!ascii || !this.#utf8.complete) this.#check(opcode, bytes, start, end, ends);
+    if (!ascii || this.#utf8?.complete === false) this.#check(opcode, bytes, start, end, ends);
     const message = this.#message;
     if (message === undefined) this.#extendRun(bytes, start, end);
     else if (ends && message.length === 0) this.#deliver(bytes.subarray(start, end), opcode);
@@ -178,6 +179,7 @@ export class Inbound implements InflateHandler {
   /** §8.1: text that is not UTF-8 fails the connection; here with its first wrong byte. */
   #check(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number, ends: boolean): void {
     if (opcode !== TEXT) return;
+    this.#utf8 ??= new Utf8Validator();
     const valid = this.#utf8.push(bytes, start, end) && (!ends || this.#utf8.complete);
     if (!valid) throw new Fault('text-not-utf8');
   }

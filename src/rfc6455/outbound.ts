@@ -7,14 +7,14 @@
 import { asFault, type Fault } from '../errors.ts';
 import type { SlabPool } from '../slab-pool.ts';
 import type { DeflateHandler, Deflater } from './deflater.ts';
-import { FrameBatch } from './frame-batch.ts';
+import { type BatchWriter, FrameBatch } from './frame-batch.ts';
 import { COMPRESSED } from './frame-encoder.ts';
 import { CLOSE, type DataOpcode, PING, PONG } from './opcodes.ts';
 import type { ConnectionCompression } from './permessage-deflate.ts';
 
 export interface OutboundHandler {
   /** Bytes for the client, to go out as one write: `bytes`, then `more`. False: enough, until `drained`. */
-  write(bytes: Uint8Array, more?: Uint8Array): boolean;
+  onWrite(bytes: Uint8Array, more?: Uint8Array): boolean;
   /** Enough was deflated for one turn of the event loop: call `beginTurn` in the next. */
   onYield(): void;
   /** `sendable` again. */
@@ -22,7 +22,7 @@ export interface OutboundHandler {
   onFailed(fault: Fault): void;
 }
 
-export class Outbound implements DeflateHandler {
+export class Outbound implements DeflateHandler, BatchWriter {
   readonly #handler: OutboundHandler;
   readonly #batch: FrameBatch;
   #corked = 0;
@@ -48,7 +48,7 @@ export class Outbound implements DeflateHandler {
   /** @param slabs what frames are gathered in; the heap if there are none */
   constructor(handler: OutboundHandler, slabs?: SlabPool) {
     this.#handler = handler;
-    this.#batch = new FrameBatch((bytes, more) => this.write(bytes, more), slabs);
+    this.#batch = new FrameBatch(this, slabs);
   }
 
   /** From now on messages of `compression.threshold` bytes and more are deflated. */
@@ -138,7 +138,7 @@ export class Outbound implements DeflateHandler {
 
   /** Bytes that are no frame. */
   write(bytes: Uint8Array, more?: Uint8Array): void {
-    if (!this.#handler.write(bytes, more)) this.#blocked = true;
+    if (!this.#handler.onWrite(bytes, more)) this.#blocked = true;
   }
 
   /** The client takes bytes again after `write` returned false. */

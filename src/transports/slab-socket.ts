@@ -1,20 +1,25 @@
 /**
  * A socket that reads into the shared read slab and writes at once: the fast way, where Node has it.
  *
- * Reads cost no buffer, and an idle socket holds none. A write goes to the kernel before `send` returns, or is under way
+ * Reads cost no buffer, and an idle socket holds none. In bulk, after a read that fills the read slab, the
+ * next one goes into a slab of the socket's own, until one does not fill it: that can be written from where it lies. A write goes to the kernel before `send` returns, or is under way
  * and pins the slab that it is read from. Both by Node's own `net.Socket`, which goes on to do everything else: connect,
  * end, errors, close. Its `write` is not to be used beside `send`.
  */
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { SlabPool } from '../slab-pool.ts';
+import { READ_BYTES, type ReadingSlab, type SlabPool } from '../slab-pool.ts';
 import { directWrite, type SocketHandle } from './direct-write.ts';
 
-export interface SlabSocketReader {
+export interface SlabSocketOwner {
   /** Bytes in the read slab: they are gone after this call. */
   onRead(bytes: Uint8Array): void;
   /** All writes that were under way are over. */
   onSent(): void;
+  /** The other side has ended. */
+  onEnded(): void;
+  onError(error: Error): void;
+  onClosed(): void;
 }
 
 /** Whether this Node has what it takes. */
@@ -22,15 +27,29 @@ export const hasSlabSockets = directWrite !== undefined;
 
 export class SlabSocket extends Socket {
   readonly #slabs: SlabPool;
-  #reader: SlabSocketReader | undefined;
-  /** What came before there was a reader. */
+  /** Where the next read goes, if that may change. */
+  readonly #next: { buffer: Buffer } | undefined;
+  /** The same, while it is the socket's own. */
+  #own: ReadingSlab | undefined;
+  #owner: SlabSocketOwner | undefined;
+  /** Whether its owner takes what is read. */
+  #reading = false;
+  /** What came before that. */
   #early: Buffer | undefined;
   #unsent = 0;
 
-  constructor(options: SocketConstructorOpts, slabs: SlabPool) {
+  /** @param bulk whether what fills the read slab is to go on in a slab of the socket's own; else it is read from the shared one */
+  constructor(options: SocketConstructorOpts, slabs: SlabPool, bulk: boolean) {
+    const next = bulk ? { buffer: slabs.readSlab } : undefined;
+    // A function is asked for a buffer when the socket is made, and then after each of its reads: what it has answered
+    // is where the next one goes, whenever that is.
+    const buffer = next === undefined ? slabs.readSlab : () => next.buffer;
     // Node's documentation has `onread` only for `connect`, whose options go where these go.
-    super({ ...options, onread: { buffer: slabs.readSlab, callback: onRead } } as SocketConstructorOpts);
+    super({ ...options, onread: { buffer, callback: onRead } } as SocketConstructorOpts);
     this.#slabs = slabs;
+    this.#next = next;
+    // Functions that all sockets share, not a closure each.
+    this.on('error', onError).on('end', onEnd).on('close', onClose);
   }
 
   /** Bytes of all writes under way, each counted whole until it is over. */
@@ -38,12 +57,21 @@ export class SlabSocket extends Socket {
     return this.#unsent;
   }
 
+  get owner(): SlabSocketOwner | undefined {
+    return this.#owner;
+  }
+
+  /** From now on the owner is told of all but what is read. Whoever had the socket before has seen what came before. */
+  ownedBy(owner: SlabSocketOwner): void {
+    this.#owner = owner;
+  }
+
   /** Begins to hand on what is read. */
-  readTo(reader: SlabSocketReader): void {
-    this.#reader = reader;
+  startReading(): void {
+    this.#reading = true;
     const early = this.#early;
     this.#early = undefined;
-    if (early !== undefined) reader.onRead(early);
+    if (early !== undefined) this.#owner!.onRead(early);
     this.resume();
   }
 
@@ -51,9 +79,8 @@ export class SlabSocket extends Socket {
   send(bytes: Uint8Array, more?: Uint8Array): void {
     const handle = (this as unknown as { _handle: SocketHandle | null })._handle;
     if (handle === null) return;
-    // A write that stays under way must never read from there.
-    const first = this.#slabs.isShared(bytes) ? this.#slabs.own(bytes) : bytes;
-    const second = more !== undefined && this.#slabs.isShared(more) ? this.#slabs.own(more) : more;
+    const first = this.#fit(bytes);
+    const second = more && this.#fit(more);
     const result = directWrite!(handle, first, second);
     if (result === 0) return;
     if (typeof result !== 'object' || result === null) {
@@ -73,26 +100,69 @@ export class SlabSocket extends Socket {
     };
   }
 
+  /**
+   * Bytes that a write may read from for long. The read slab never is; and behind a write that is under way this one will
+   * be, too: then a slab is left to others where there are few.
+   */
+  #fit(bytes: Uint8Array): Uint8Array {
+    const slabs = this.#slabs;
+    const kept = slabs.isShared(bytes) || (this.#unsent > 0 && slabs.scarce);
+    return kept ? slabs.own(bytes) : bytes;
+  }
+
   #sent(length: number): void {
     this.#unsent -= length;
-    if (this.#unsent === 0 && !this.destroyed) this.#reader?.onSent();
+    if (this.#unsent === 0 && !this.destroyed) this.#owner?.onSent();
   }
 
   /** So many bytes are in the read slab. @returns false: stop reading */
   received(length: number): boolean {
-    const bytes = this.#slabs.readSlab.subarray(0, length);
-    if (this.#reader !== undefined) {
-      this.#reader.onRead(bytes);
-      return true;
+    const bytes = (this.#next?.buffer ?? this.#slabs.readSlab).subarray(0, length);
+    if (!this.#reading) {
+      this.#early = Buffer.from(bytes);
+      return false;
     }
-    this.#early = Buffer.from(bytes);
-    return false;
+    this.#owner!.onRead(bytes);
+    if (length === READ_BYTES && this.#next !== undefined && !this.destroyed) this.#readIntoOwn(this.#next);
+    else if (this.#own !== undefined) this.#readIntoShared();
+    return true;
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#readIntoShared();
+    super._destroy(error, callback);
+  }
+
+  #readIntoOwn(next: { buffer: Buffer }): void {
+    if (this.#own !== undefined && !this.#slabs.isPinned(this.#own)) return;
+    this.#readIntoShared();
+    this.#own = this.#slabs.takeReading();
+    if (this.#own !== undefined) next.buffer = this.#own.reading;
+  }
+
+  #readIntoShared(): void {
+    if (this.#own === undefined) return;
+    this.#slabs.releaseReading(this.#own);
+    this.#own = undefined;
+    this.#next!.buffer = this.#slabs.readSlab;
   }
 }
 
-/** Node calls it as a method of the socket. */
+/** Node calls it, too, as a method of the socket. */
 function onRead(this: unknown, length: number): boolean {
   return (this as SlabSocket).received(length);
+}
+
+function onError(this: SlabSocket, error: Error): void {
+  this.owner?.onError(error);
+}
+
+function onEnd(this: SlabSocket): void {
+  this.owner?.onEnded();
+}
+
+function onClose(this: SlabSocket): void {
+  this.owner?.onClosed();
 }
 
 function writeError(status: number): Error {
@@ -126,7 +196,7 @@ export function acceptIntoSlabs(
       accept.call(handle!, status, client);
       return;
     }
-    const socket = new SlabSocket({ ...options, handle: client } as SocketConstructorOpts, slabs);
+    const socket = new SlabSocket({ ...options, handle: client } as SocketConstructorOpts, slabs, false);
     client.setNoDelay?.(true);
     count(server, socket);
     onSocket(socket);

@@ -8,7 +8,7 @@
  */
 import { Socket } from 'node:net';
 import type { SlabPool } from '../slab-pool.ts';
-import { SlabSocket, type SlabSocketReader } from './slab-socket.ts';
+import { SlabSocket, type SlabSocketOwner } from './slab-socket.ts';
 import type { Transport, TransportHandler } from './transport.ts';
 
 export interface StreamTimeouts {
@@ -30,10 +30,10 @@ export const STREAM_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: HIGH
 /** A socket that is to be connected and wrapped. @param slabs what it reads into; left out: memory of its own */
 export function streamSocket(slabs?: SlabPool): Socket {
   const options = { ...STREAM_OPTIONS, noDelay: true };
-  return slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs);
+  return slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs, true);
 }
 
-export class StreamTransport implements Transport, SlabSocketReader {
+export class StreamTransport implements Transport, SlabSocketOwner {
   readonly kind = 'stream';
   readonly maximum = Number.POSITIVE_INFINITY;
   readonly dropped = 0;
@@ -61,18 +61,13 @@ export class StreamTransport implements Transport, SlabSocketReader {
     this.#socket = socket;
     this.#fast = socket instanceof SlabSocket ? socket : undefined;
     this.#timeouts = timeouts;
-    socket.on('error', (error) => {
-      this.#error = error;
-      this.#undelivered = this.unsent;
-    });
-    socket.on('end', () => {
-      this.#ended = true;
-      if (!this.#ending) this.#handler?.onEnd();
-    });
-    socket.on('close', () => {
-      this.#closed = true;
-      this.#handler?.onClose(this.#error);
-    });
+    if (this.#fast !== undefined) {
+      this.#fast.ownedBy(this);
+      return;
+    }
+    socket.on('error', (error) => this.onError(error));
+    socket.on('end', () => this.onEnded());
+    socket.on('close', () => this.onClosed());
   }
 
   start(handler: TransportHandler): void {
@@ -84,14 +79,11 @@ export class StreamTransport implements Transport, SlabSocketReader {
     }
     if (this.#ended) queueMicrotask(() => handler.onEnd());
     if (this.#fast !== undefined) {
-      this.#fast.readTo(this);
+      this.#fast.startReading();
       return;
     }
-    const socket = this.#socket;
-    socket.on('drain', () => handler.onDrain());
-    socket.on('data', (bytes: Buffer) => {
-      if (!this.#ending) handler.onBytes(bytes);
-    });
+    this.#socket.on('drain', () => handler.onDrain());
+    this.#socket.on('data', (bytes: Buffer) => this.onRead(bytes));
   }
 
   write(bytes: Uint8Array): boolean {
@@ -148,6 +140,21 @@ export class StreamTransport implements Transport, SlabSocketReader {
   /** Bytes that Node has not yet been able to hand to the kernel. */
   get unsent(): number {
     return this.#closed ? 0 : (this.#fast?.unsent ?? this.#socket.writableLength);
+  }
+
+  onError(error: Error): void {
+    this.#error = error;
+    this.#undelivered = this.unsent;
+  }
+
+  onEnded(): void {
+    this.#ended = true;
+    if (!this.#ending) this.#handler?.onEnd();
+  }
+
+  onClosed(): void {
+    this.#closed = true;
+    this.#handler?.onClose(this.#error);
   }
 
   onRead(bytes: Uint8Array): void {

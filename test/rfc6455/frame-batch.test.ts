@@ -9,7 +9,7 @@ interface Write {
 
 function batch(): { frames: FrameBatch; writes: Write[]; taken: () => string[] } {
   const writes: Write[] = [];
-  const frames = new FrameBatch((bytes, more) => writes.push({ bytes, more }));
+  const frames = new FrameBatch({ write: (bytes, more) => writes.push({ bytes, more }) });
   const taken = (): string[] =>
     writes.splice(0).map(({ bytes, more }) => hexOf(bytes) + (more === undefined ? '' : ` + ${more.length}`));
   return { frames, writes, taken };

@@ -19,7 +19,7 @@ class Client implements OutboundHandler {
   meanwhile: { write?: () => void; onSendable?: () => void } = {};
   #wake = (): void => {};
 
-  write(bytes: Uint8Array, more?: Uint8Array): boolean {
+  onWrite(bytes: Uint8Array, more?: Uint8Array): boolean {
     this.written.push(bytes);
     if (more !== undefined) this.written.push(more);
     this.seen.push(`write ${hexOf(bytes)}${more === undefined ? '' : ` + ${more.length}`}`);
