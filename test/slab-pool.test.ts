@@ -1,6 +1,6 @@
 /** The slabs that bytes pass through: who has which, and when it is free again. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { poolBytes, READ_BYTES, SLAB_BYTES, type Slab, SlabPool } from '../src/slab-pool.ts';
+import { HEADROOM, poolBytes, READ_BYTES, SLAB_BYTES, type Slab, SlabPool } from '../src/slab-pool.ts';
 
 const FLOOR = 64;
 const buffer = new ArrayBuffer(poolBytes(FLOOR));
@@ -64,11 +64,11 @@ describe('lending', () => {
     expect(pool.take()).toBe(second);
   });
 
-  test('a slab is empty when it is lent, whatever its last user filled it with', () => {
+  test('a slab is empty but for the headroom when it is lent, whatever its last user filled it with', () => {
     const slab = pool.take()!;
     slab.used = 1_234;
     pool.release(slab);
-    expect(pool.take()!.used).toBe(0);
+    expect(pool.take()!.used).toBe(HEADROOM);
   });
 
   test('those that are out are counted', () => {
@@ -155,6 +155,87 @@ describe('a pinned slab', () => {
     }
     pool.release(slab);
     expect(pool.outstanding).toBe(0);
+  });
+});
+
+describe('slabs that single sockets read into', () => {
+  test('have room for a read behind the headroom', () => {
+    const { bytes, reading } = pool.takeReading()!;
+    expect(reading.length).toBe(READ_BYTES);
+    expect(reading.byteOffset).toBe(bytes.byteOffset + HEADROOM);
+    expect(reading.buffer).toBe(buffer);
+    expect(pool.isShared(reading)).toBe(false);
+    expect(pool.holds(reading)).toBe(true);
+  });
+
+  test('are half of all at most, so that the others are left for what has to go out', () => {
+    const slabs = Array.from({ length: 128 }, () => pool.takeReading()!);
+    expect(new Set(slabs).size).toBe(128);
+    expect(pool.takeReading()).toBeUndefined();
+    expect(pool.take()).toBeDefined();
+    pool.releaseReading(slabs[5]!);
+    expect(pool.takeReading()).toBe(slabs[5]);
+    expect(pool.takeReading()).toBeUndefined();
+  });
+
+  test('are none where all are lent, and that takes away none of the half', () => {
+    const slabs = takeAll();
+    expect(pool.takeReading()).toBeUndefined();
+    for (const slab of slabs) pool.release(slab);
+    const half = Array.from({ length: 128 }, () => pool.takeReading());
+    expect(half).not.toContain(undefined);
+  });
+
+  test('are not lent again while a write still reads from them', () => {
+    const slab = pool.takeReading()!;
+    const bytes = slab.reading.subarray(0, 9);
+    expect(pool.isPinned(slab)).toBe(false);
+    pool.pin(bytes);
+    expect(pool.isPinned(slab)).toBe(true);
+    pool.releaseReading(slab);
+    expect(pool.take() === slab).toBe(false);
+    pool.unpin(bytes);
+    expect(pool.take()).toBe(slab);
+  });
+});
+
+test('slabs are scarce when more than half of them are out', () => {
+  const slabs = Array.from({ length: 128 }, () => pool.take()!);
+  expect(pool.scarce).toBe(false);
+  const one = pool.take()!;
+  expect(pool.scarce).toBe(true);
+  pool.pin(slabs[0]!.bytes);
+  pool.release(slabs[0]!);
+  pool.release(one);
+  expect(pool.scarce).toBe(false);
+});
+
+describe('headroom', () => {
+  test('is given to bytes that begin where the payload of a slab does, whatever view of it they are in', () => {
+    const slab = pool.take()!;
+    for (const [bytes, start, end] of [
+      [slab.bytes, HEADROOM, HEADROOM + 100],
+      [slab.bytes.subarray(HEADROOM), 0, 100],
+      [slab.bytes.subarray(7), HEADROOM - 7, HEADROOM - 7 + 100],
+    ] as const) {
+      const frame = pool.withHeadroom(bytes, start, end, 10)!;
+      expect(frame.buffer).toBe(buffer);
+      expect([frame.byteOffset, frame.length]).toEqual([slab.bytes.byteOffset + HEADROOM - 10, 110]);
+    }
+  });
+
+  test('is not given in front of bytes that begin elsewhere: somebody else has what is there', () => {
+    const slab = pool.take()!;
+    for (const start of [0, 1, HEADROOM - 1, HEADROOM + 1, SLAB_BYTES - 1])
+      expect(pool.withHeadroom(slab.bytes, start, SLAB_BYTES, 4)).toBeUndefined();
+    expect(pool.withHeadroom(pool.readSlab, HEADROOM, 100, 4)).toBeUndefined();
+    expect(pool.withHeadroom(Buffer.alloc(100), HEADROOM, 100, 4)).toBeUndefined();
+    for (let at = 0; at < READ_BYTES; at += 1)
+      if (pool.withHeadroom(pool.readSlab, at, READ_BYTES, 4) !== undefined) expect.unreachable(`${at}`);
+  });
+
+  test('holds the longest header of a server, whose frames are not masked', () => {
+    expect(HEADROOM).toBeGreaterThanOrEqual(10);
   });
 });
 

@@ -51,7 +51,7 @@ interface Outcome {
 function decode(pieces: readonly Uint8Array[], maxMessage?: number): Outcome {
   const events = new Events();
   const decoder = new FrameDecoder({
-    onPayload: (opcode, bytes, start, end, ends) => events.payload(opcode, bytes.subarray(start, end), ends),
+    onPiece: (opcode, bytes, start, end, ends) => events.payload(opcode, bytes.subarray(start, end), ends),
     onRun,
     onControl: (opcode, payload) => events.control(opcode, payload),
   });
@@ -319,7 +319,7 @@ describe('the message limit', () => {
 function recorder(): { sink: FrameSink; lines: string[] } {
   const lines: string[] = [];
   const sink: FrameSink = {
-    onPayload: (opcode, bytes, start, end, ends) =>
+    onPiece: (opcode, bytes, start, end, ends) =>
       lines.push(`${opcode} ${hexOf(bytes.subarray(start, end))}${ends ? ' end' : ''}`),
     onRun,
     onControl: (opcode, payload) => lines.push(`${opcode} ${hexOf(payload)}`),
@@ -331,7 +331,7 @@ describe('how it hands on', () => {
   test('data comes in one piece for each chunk that holds some, where it lies', () => {
     const seen: { bytes: Uint8Array; start: number; end: number }[] = [];
     const decoder = new FrameDecoder({
-      onPayload: (_opcode, bytes, start, end) => seen.push({ bytes, start, end }),
+      onPiece: (_opcode, bytes, start, end) => seen.push({ bytes, start, end }),
       onRun,
       onControl: () => {},
     });
@@ -358,7 +358,7 @@ describe('how it hands on', () => {
   test('each piece comes with whether all of it is ASCII, whatever the message', () => {
     const seen: boolean[] = [];
     const decoder = new FrameDecoder({
-      onPayload: (_opcode, _bytes, _start, _end, _ends, ascii) => seen.push(ascii),
+      onPiece: (_opcode, _bytes, _start, _end, _ends, ascii) => seen.push(ascii),
       onRun,
       onControl: () => {},
     });
@@ -388,7 +388,7 @@ describe('how it hands on', () => {
   test('the payload of a control frame is a copy', () => {
     let kept: Uint8Array = new Uint8Array(0);
     const decoder = new FrameDecoder({
-      onPayload: () => {},
+      onPiece: () => {},
       onRun,
       onControl: (_opcode, payload) => (kept = payload),
     });
@@ -414,7 +414,7 @@ describe('stop', () => {
   test('§5.5.1: has effect at once, also from within a callback', () => {
     const lines: string[] = [];
     const decoder = new FrameDecoder({
-      onPayload: (_opcode, bytes, start, end) => lines.push(hexOf(bytes.subarray(start, end))),
+      onPiece: (_opcode, bytes, start, end) => lines.push(hexOf(bytes.subarray(start, end))),
       onRun,
       onControl: () => {
         lines.push('close');
@@ -429,7 +429,7 @@ describe('stop', () => {
   test('from within a piece of payload it keeps what follows from being judged', () => {
     const lines: string[] = [];
     const decoder = new FrameDecoder({
-      onPayload: () => {
+      onPiece: () => {
         lines.push('payload');
         decoder.stop();
       },
@@ -449,7 +449,7 @@ describe('with compression (RFC 7692 §6)', () => {
       const lines: string[] = [];
       let line = '';
       const decoder: FrameDecoder = new FrameDecoder({
-        onPayload: (opcode, bytes, start, end, ends) => {
+        onPiece: (opcode, bytes, start, end, ends) => {
           if (line === '') line = `${decoder.compressed ? 'deflated' : 'plain'} ${opcode} `;
           line += hexOf(bytes.subarray(start, end));
           if (!ends) return;
@@ -540,7 +540,7 @@ describe('suspend', () => {
       if (lines.length === at) decoder.suspend();
     };
     const decoder: FrameDecoder = new FrameDecoder({
-      onPayload: (opcode, bytes, start, end, ends) =>
+      onPiece: (opcode, bytes, start, end, ends) =>
         seen(`${opcode} ${hexOf(bytes.subarray(start, end))}${ends ? ' end' : ''}`),
       onRun,
       onControl: (opcode, payload) => seen(`${opcode} ${hexOf(payload)}`),

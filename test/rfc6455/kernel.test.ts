@@ -59,7 +59,7 @@ class Record implements FrameSink {
     if (ways.maxMessage !== undefined) this.decoder.limitMessages(ways.maxMessage);
   }
 
-  onPayload(
+  onPiece(
     opcode: number,
     bytes: Uint8Array,
     start: number,
@@ -296,7 +296,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
     let count = 0;
     let controls = 0;
     const decoder = new FrameDecoder({
-      onPayload: (_opcode, _bytes, start, end) => (count += end - start),
+      onPiece: (_opcode, _bytes, start, end) => (count += end - start),
       onRun: (_bytes, start, end) => (count += end - start),
       onControl: () => (controls += 1),
     });
@@ -338,8 +338,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
         memory.set(frame, CHUNK_AT);
         const seen: string[] = [];
         const decoder = new FrameDecoder({
-          onPayload: (_opcode, _bytes, start, end, ends, ascii) =>
-            seen.push(`${end - start} ${ends} ${ascii}`),
+          onPiece: (_opcode, _bytes, start, end, ends, ascii) => seen.push(`${end - start} ${ends} ${ascii}`),
           onRun: (_bytes, start, end) => seen.push(`run of ${end - start}`),
           onControl: () => {},
         });
@@ -359,7 +358,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
     memory.set(frames, CHUNK_AT);
     const seen: string[] = [];
     const decoder = new FrameDecoder({
-      onPayload: () => seen.push('piece'),
+      onPiece: () => seen.push('piece'),
       onRun: (bytes, start, end) => seen.push(Buffer.from(bytes.subarray(start, end)).toString()),
       onControl: () => seen.push('control'),
     });
@@ -377,7 +376,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
     const chunk = memory.subarray(CHUNK_AT, CHUNK_AT + frames.length);
     const seen: string[] = [];
     const decoder: FrameDecoder = new FrameDecoder({
-      onPayload: () => seen.push('piece'),
+      onPiece: () => seen.push('piece'),
       onRun: () => {
         seen.push('run');
         decoder.stop();
