@@ -226,7 +226,7 @@ export class FrameDecoder {
     }
     this.#inPayload = this.#remaining > 0;
     if (piece > start) this.#sink.onRun(bytes, start, piece);
-    if (look) this.#give(bytes, piece, end, ends, ascii);
+    if (look && !this.#stopped) this.#give(bytes, piece, end, ends, ascii);
     return to;
   }
 
@@ -348,7 +348,11 @@ export class FrameDecoder {
     const frameEnds = this.#remaining === 0;
     if (frameEnds) this.#inPayload = false;
     if (control === undefined) this.#give(chunk, at, to, frameEnds && this.#fin, ascii);
-    else if (frameEnds) this.#sink.onControl(this.#opcode as ControlOpcode, control);
+    else if (frameEnds) {
+      // The kernel, which begins the next frame, knows nothing of control frames.
+      this.#control = undefined;
+      this.#sink.onControl(this.#opcode as ControlOpcode, control);
+    }
     return to;
   }
 

@@ -1,11 +1,14 @@
 /**
  * Loads kernel.wat: the fast run over the ordinary frames of a chunk, in WebAssembly with SIMD.
  *
- * There is none where WebAssembly or its SIMD is missing (`--jitless`) or its memory cannot be had (a tight `ulimit -v`);
- * then frame-decoder.ts does it all. The memory never grows, so its buffer is never detached: what lies in it may be
- * written to sockets.
+ * There is none where WebAssembly or its SIMD is missing (`--jitless`), its memory cannot be had (a tight `ulimit -v`) or
+ * the machine's words begin with their highest byte; then frame-decoder.ts does it all. The memory never grows, so its
+ * buffer is never detached: what lies in it may be written to sockets.
  */
 import { KERNEL } from './kernel-bytes.ts';
+
+/** WebAssembly's words begin with their lowest byte. The record is read as words of the machine's own. */
+const SAME_WORDS = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /** Of a page of WebAssembly memory, in bytes. */
 const PAGE = 64 * 1024;
@@ -62,6 +65,7 @@ interface WebAssemblyLike {
 export function loadKernel(bytes: number): Kernel {
   const { WebAssembly } = globalThis as { WebAssembly?: WebAssemblyLike };
   if (WebAssembly === undefined) throw new Error('this Node runs without WebAssembly (--jitless)');
+  if (!SAME_WORDS) throw new Error("this machine's words begin with their highest byte");
   const pages = Math.ceil(bytes / PAGE);
   const memory = orExplain(
     'no address space for its memory (ulimit -v)',

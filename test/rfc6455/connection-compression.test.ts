@@ -8,6 +8,7 @@ import { Compression, type CompressionOptions } from '../../src/rfc6455/permessa
 import { clientFrame, concat, counting, hex, hexOf, latin1, utf8 } from '../support/bytes.ts';
 import { cutAt } from '../support/cuts.ts';
 import { deflated, inflateAll, MessageDeflate, someBytes, someStyle } from '../support/deflated.ts';
+import { fast, receive } from '../support/kernel-way.ts';
 import { Random, SEED } from '../support/randomness.ts';
 import { RecordingHandler } from '../support/recording-handler.ts';
 import { serverFrames } from '../support/server-frames.ts';
@@ -39,7 +40,11 @@ interface ClientOptions extends Partial<AcceptOptions> {
 
 /** A connection and its handler, which goes on in the next turn where it is asked to. */
 class Client extends RecordingHandler {
-  readonly connection = new Connection(this, { headBytes: 16_384, headFields: 100, earlyBytes: 10_000 });
+  readonly connection = new Connection(
+    this,
+    { headBytes: 16_384, headFields: 100, earlyBytes: 10_000 },
+    fast,
+  );
   readonly compression: Compression;
   readonly #options: ClientOptions;
   /** Whether a peer that has enough takes again in the next turn. */
@@ -51,7 +56,7 @@ class Client extends RecordingHandler {
     super();
     this.#options = options;
     this.compression = options.compression ?? new Compression({ ...OPTIONS, sync: options.sync ?? true });
-    this.connection.receive(request(options.offer ?? 'permessage-deflate'));
+    receive(this.connection, request(options.offer ?? 'permessage-deflate'));
     this.take();
   }
 
@@ -75,7 +80,7 @@ class Client extends RecordingHandler {
   /** Gives bytes when they are taken, and comes back when they are done. */
   async feed(...chunks: readonly Uint8Array[]): Promise<void> {
     for (const chunk of chunks) {
-      this.connection.receive(chunk.slice());
+      receive(this.connection, chunk.slice());
       await this.settled();
     }
   }
@@ -139,7 +144,7 @@ describe('the agreement', () => {
       client.accept();
       expect(client.take()[0]).not.toContain('Extensions');
       expect(client.connection.extensions).toBeUndefined();
-      client.connection.receive(HELLO.slice());
+      receive(client.connection, HELLO.slice());
       expect(client.take().at(-1)).toBe('closed fault rsv-set');
     }
     const without = new Client();
@@ -153,12 +158,12 @@ describe('the agreement', () => {
     const compression = new Compression({ ...OPTIONS, sync: true });
     const ends: ((client: Client) => void)[] = [
       ({ connection }) => connection.receiveEnd(),
-      ({ connection }) => connection.receive(CLOSE.slice()),
+      ({ connection }) => receive(connection, CLOSE.slice()),
       ({ connection }) => connection.fail(new Fault('client-silent')),
-      ({ connection }) => connection.receive(frame(TEXT, hex('06'))),
+      ({ connection }) => receive(connection, frame(TEXT, hex('06'))),
       ({ connection }) => {
         connection.close(1000);
-        connection.receive(CLOSE.slice());
+        receive(connection, CLOSE.slice());
       },
       ({ connection }) => {
         connection.close(1000);
@@ -168,7 +173,7 @@ describe('the agreement', () => {
     for (const end of ends) {
       const client = open({ compression });
       expect(compression.connections).toBe(1);
-      client.connection.receive(HELLO.slice());
+      receive(client.connection, HELLO.slice());
       end(client);
       end(client);
       expect(client.connection.state).toBe('closed');
@@ -377,7 +382,7 @@ describe.for([
 
     test('frames that came before accept are inflated behind the 101', async () => {
       const client = new Client({ sync });
-      expect(client.connection.receive(concat(HELLO, AGAIN))).toBe(true);
+      expect(receive(client.connection, concat(HELLO, AGAIN))).toBe(true);
       expect(client.take()).toEqual([]);
       client.accept();
       await client.settled();
@@ -403,7 +408,7 @@ describe.for([
       const client = open({ sync });
       client.recovers = false;
       client.taking = false;
-      client.connection.receive(concat(HELLO, AGAIN, PING, AGAIN));
+      receive(client.connection, concat(HELLO, AGAIN, PING, AGAIN));
       expect(client.connection.receivable).toBe(false);
       await client.until('text 48656c6c6f');
       for (let i = 0; i < 20; i += 1) await turn();
@@ -426,7 +431,7 @@ describe.for([
       const client = open({ sync });
       client.recovers = false;
       client.taking = false;
-      client.connection.receive(concat(HELLO, PING));
+      receive(client.connection, concat(HELLO, PING));
       await client.until('text 48656c6c6f');
       for (let i = 0; i < 5; i += 1) await turn();
       expect(client.take()).toEqual(['text 48656c6c6f']);
@@ -439,7 +444,7 @@ describe.for([
       const client = open({ sync, peer: 'stream' });
       client.taking = false;
       client.recovers = false;
-      expect(client.connection.receive(bomb(MIB))).toBe(false);
+      expect(receive(client.connection, bomb(MIB))).toBe(false);
       let most = 0;
       while (lengthOf(client) < MIB) {
         const before = lengthOf(client);
@@ -471,7 +476,7 @@ describe.for([
       const client = open({ sync, peer: 'stream' });
       client.goesOn = false;
       client.meanwhile.onPayload = () => client.connection.resume();
-      client.connection.receive(bomb(10 * MIB));
+      receive(client.connection, bomb(10 * MIB));
       expect(lengthOf(client)).toBeLessThanOrEqual(MIB);
       expect(lengthOf(client)).toBeGreaterThan(0.95 * MIB);
       expect(client.take().filter((line) => line === 'yield')).toHaveLength(1);
@@ -488,7 +493,7 @@ describe.for([
 
     test('receivable is told once the rest is done', async () => {
       const client = open({ sync, messageBytes: 5 * MIB });
-      expect(client.connection.receive(concat(bomb(), HELLO))).toBe(false);
+      expect(receive(client.connection, concat(bomb(), HELLO))).toBe(false);
       await client.until('receivable');
       expect(client.take().filter((line) => line === 'receivable')).toHaveLength(1);
       expect(client.payloads.map(({ length }) => length)).toEqual([3 * MIB, 5]);
@@ -496,9 +501,9 @@ describe.for([
 
     test('bytes that are given all the same are kept, and taken in their order', async () => {
       const client = open({ sync, messageBytes: 5 * MIB });
-      expect(client.connection.receive(bomb())).toBe(false);
-      expect(client.connection.receive(HELLO.slice())).toBe(false);
-      expect(client.connection.receive(concat(AGAIN, PING))).toBe(false);
+      expect(receive(client.connection, bomb())).toBe(false);
+      expect(receive(client.connection, HELLO.slice())).toBe(false);
+      expect(receive(client.connection, concat(AGAIN, PING))).toBe(false);
       await client.settled();
       expect(client.payloads.map(({ length }) => length)).toEqual([3 * MIB, 5, 5]);
       expect(client.outcome().at(-1)).toBe('write 8a0107');
@@ -512,7 +517,7 @@ describe.for([
       client.goesOn = false;
       client.recovers = false;
       client.taking = false;
-      expect(client.connection.receive(concat(bomb(), behind))).toBe(false);
+      expect(receive(client.connection, concat(bomb(), behind))).toBe(false);
       for (let i = 0; i < 3; i += 1) await turn();
       return client;
     }
@@ -546,7 +551,7 @@ describe.for([
       const client = open({ sync });
       client.recovers = false;
       client.taking = false;
-      client.connection.receive(concat(HELLO, AGAIN, PING));
+      receive(client.connection, concat(HELLO, AGAIN, PING));
       await client.until('text 48656c6c6f');
       for (let i = 0; i < 10; i += 1) await turn();
       client.connection.receiveEnd();
@@ -591,10 +596,10 @@ describe.for([
       client.connection.close(1001);
       expect(client.connection.state).toBe('closing');
       expect(client.connection.receivable).toBe(true);
-      expect(client.connection.receive(concat(HELLO, PING))).toBe(true);
+      expect(receive(client.connection, concat(HELLO, PING))).toBe(true);
       for (let i = 0; i < 10; i += 1) await turn();
       expect(client.outcome().at(-1)).toBe('write 880203e9');
-      client.connection.receive(CLOSE.slice());
+      receive(client.connection, CLOSE.slice());
       expect(client.outcome()).toEqual(['closed server 1000']);
       expect(client.payloads).toHaveLength(before);
     });
@@ -613,7 +618,7 @@ describe.for([
         const { length } = client.payloads;
         expect(client.take().at(-1)).toBe('closed fault peer-failed');
         client.connection.resume();
-        client.connection.receive(HELLO.slice());
+        receive(client.connection, HELLO.slice());
         for (let i = 0; i < 10; i += 1) await turn();
         expect(client.payloads).toHaveLength(length);
         expect(client.take()).toEqual([]);
@@ -642,7 +647,7 @@ describe.for([
           client.meanwhile = {};
           end(client.connection);
         };
-        client.connection.receive(concat(bomb(300 * KIB), HELLO, PING));
+        receive(client.connection, concat(bomb(300 * KIB), HELLO, PING));
         while (client.payloads.length === 0) await turn();
         await client.settled();
         for (let i = 0; i < 10; i += 1) await turn();
@@ -656,7 +661,7 @@ describe.for([
         const client = open({ sync, peer, messageBytes: MIB });
         client.taking = false;
         client.meanwhile.onPayload = () => client.connection.close(1001);
-        client.connection.receive(concat(bomb(300 * KIB), HELLO, CLOSE));
+        receive(client.connection, concat(bomb(300 * KIB), HELLO, CLOSE));
         await client.until('closed server 1000');
         expect(client.payloads).toHaveLength(1);
       }
@@ -670,7 +675,7 @@ describe.for([
           client.meanwhile = {};
           client.connection.receiveEnd();
         };
-        client.connection.receive(bomb(300 * KIB));
+        receive(client.connection, bomb(300 * KIB));
         await client.until('closed eof');
         expect(lengthOf(client)).toBe(300 * KIB);
         expect(client.endings).toHaveLength(1);
@@ -723,7 +728,7 @@ describe.for([
       client.connection.close(1001);
       expect(client.connection.state).toBe('closing');
       expect(client.connection.send(BINARY, bytes, 0, 10)).toBe(false);
-      client.connection.receive(CLOSE.slice());
+      receive(client.connection, CLOSE.slice());
       expect(client.connection.state).toBe('closed');
       expect(client.take()).toEqual([]);
       expect(client.compression.connections).toBe(1);
@@ -740,7 +745,7 @@ describe.for([
       const client = open({ sync });
       const bytes = someBytes(new Random(1), 100_000);
       client.connection.send(BINARY, bytes, 0, bytes.length);
-      client.connection.receive(concat(PING, CLOSE));
+      receive(client.connection, concat(PING, CLOSE));
       expect(client.take()).toEqual(['write 8a0107']);
       await client.until('closed client 1000');
       const frames = serverFrames(

@@ -7,6 +7,7 @@ import { BINARY, TEXT } from '../../src/rfc6455/opcodes.ts';
 import type { OpeningLimits } from '../../src/rfc6455/opening.ts';
 import { clientFrame, concat, counting, hex, hexOf, latin1, utf8 } from '../support/bytes.ts';
 import { eachCut, SEED, SEEDED } from '../support/cuts.ts';
+import { fast, receive } from '../support/kernel-way.ts';
 import { RecordingHandler } from '../support/recording-handler.ts';
 
 const LIMITS: OpeningLimits = { headBytes: 16_384, headFields: 100, earlyBytes: 64 };
@@ -45,18 +46,18 @@ interface Wire {
 
 function fresh(limits: Partial<OpeningLimits> = {}): Wire {
   const handler = new RecordingHandler();
-  const connection = new Connection(handler, { ...LIMITS, ...limits });
-  const receive = (digits: string): string[] => {
-    connection.receive(hex(digits));
+  const connection = new Connection(handler, { ...LIMITS, ...limits }, fast);
+  const receiveHex = (digits: string): string[] => {
+    receive(connection, hex(digits));
     return handler.take();
   };
-  return { connection, handler, receive };
+  return { connection, handler, receive: receiveHex };
 }
 
 /** With a complete request that nobody has answered yet. */
 function deciding(limits: Partial<OpeningLimits> = {}): Wire {
   const wire = fresh(limits);
-  wire.connection.receive(latin1(REQUEST));
+  receive(wire.connection, latin1(REQUEST));
   wire.handler.take();
   return wire;
 }
@@ -73,7 +74,7 @@ function eachCutOf(digits: string, peer: 'stream' | 'message', messageBytes = 1_
   let first: string[] | undefined;
   eachCut(hex(digits), (pieces) => {
     const { connection, handler } = open({ peer, messageBytes });
-    for (const piece of pieces) connection.receive(piece);
+    for (const piece of pieces) receive(connection, piece);
     const seen = withoutCuts(handler.take(), peer);
     first ??= seen;
     expect(seen).toEqual(first);
@@ -104,7 +105,7 @@ describe('the request', () => {
   test('§4.2: is announced when it is complete, whatever the cuts, and 101 follows accept', () => {
     eachCut(latin1(REQUEST), (pieces) => {
       const { connection, handler } = fresh();
-      const results = pieces.map((piece) => connection.receive(piece));
+      const results = pieces.map((piece) => receive(connection, piece));
       expect(results).not.toContain(false);
       expect(handler.take()).toEqual(['request /chat']);
       expect(connection.state).toBe('deciding');
@@ -127,7 +128,7 @@ describe('the request', () => {
   test('may be answered while it is announced', () => {
     const { connection, handler } = fresh();
     handler.meanwhile.onRequest = () => connection.accept({ peer: 'stream', messageBytes: 1 });
-    connection.receive(concat(latin1(REQUEST), hex('82 81 00000000 61')));
+    receive(connection, concat(latin1(REQUEST), hex('82 81 00000000 61')));
     expect(handler.take()).toEqual(['request /chat', ACCEPTED, 'binary 61']);
     expect(connection.state).toBe('open');
   });
@@ -135,7 +136,7 @@ describe('the request', () => {
   test('may be rejected while it is announced', () => {
     const { connection, handler } = fresh();
     handler.meanwhile.onRequest = () => connection.reject(404, 'nothing here');
-    expect(connection.receive(concat(latin1(REQUEST), hex('82 81 00000000 61')))).toBe(true);
+    expect(receive(connection, concat(latin1(REQUEST), hex('82 81 00000000 61')))).toBe(true);
     expect(handler.take()).toEqual([
       'request /chat',
       refusal('404 Not Found', 'nothing here'),
@@ -169,7 +170,7 @@ describe('accept', () => {
   test('§9: never names an extension, whatever was offered', () => {
     const { connection, handler } = fresh();
     const offer = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n';
-    connection.receive(latin1(REQUEST.replace(/\r\n$/, offer)));
+    receive(connection, latin1(REQUEST.replace(/\r\n$/, offer)));
     connection.accept({ peer: 'stream', messageBytes: 1 });
     expect(handler.take()).toEqual(['request /chat', ACCEPTED]);
   });
@@ -303,7 +304,7 @@ describe('a request that is refused by the engine', () => {
   test.for(refused)('%s', ([, request, response, code]) => {
     eachCut(latin1(request), (pieces) => {
       const { connection, handler } = fresh();
-      for (const piece of pieces) expect(connection.receive(piece)).toBe(true);
+      for (const piece of pieces) expect(receive(connection, piece)).toBe(true);
       expect(handler.take()).toEqual([response, `closed fault ${code}`]);
       expect(connection.state).toBe('closed');
     });
@@ -311,9 +312,9 @@ describe('a request that is refused by the engine', () => {
 
   test('§7.1.7: nothing behind it is obeyed, neither in its chunk nor in the next', () => {
     const { connection, handler } = fresh();
-    connection.receive(latin1(`GET / HTTP/1.0\r\n\r\n${REQUEST}`));
-    connection.receive(latin1(REQUEST));
-    connection.receive(hex('89 80 00000000'));
+    receive(connection, latin1(`GET / HTTP/1.0\r\n\r\n${REQUEST}`));
+    receive(connection, latin1(REQUEST));
+    receive(connection, hex('89 80 00000000'));
     expect(handler.take()).toEqual([
       refusal('400 Bad Request', 'HTTP/1.1 is required'),
       'closed fault version-http',
@@ -346,7 +347,7 @@ describe('a request that is refused from outside', () => {
 
   test('by reject before it is complete gets its response, too', () => {
     const { connection, handler } = fresh();
-    connection.receive(latin1('GET / HT'));
+    receive(connection, latin1('GET / HT'));
     connection.reject(503, 'server shutting down');
     expect(handler.take()).toEqual([
       refusal('503 Service Unavailable', 'server shutting down'),
@@ -356,13 +357,13 @@ describe('a request that is refused from outside', () => {
 
   test('RFC 9110 §9.3.2: by reject or fail in the middle of a HEAD request gets no body', () => {
     const rejected = fresh();
-    rejected.connection.receive(latin1('HEAD / HT'));
+    receive(rejected.connection, latin1('HEAD / HT'));
     rejected.connection.reject(503, 'busy');
     expect(rejected.handler.take()[0]).toBe(
       refusal('503 Service Unavailable', 'busy', 'Connection: close\r\n', ''),
     );
     const failed = fresh();
-    failed.connection.receive(latin1('HEAD / HT'));
+    receive(failed.connection, latin1('HEAD / HT'));
     failed.connection.fail(new Fault('head-timeout'));
     expect(failed.handler.take()[0]).toBe(
       refusal('408 Request Timeout', 'request head not received in time', 'Connection: close\r\n', ''),
@@ -392,7 +393,7 @@ describe('a request that is refused from outside', () => {
     handler.meanwhile.onRequest = () => {
       throw new TypeError('secret');
     };
-    expect(() => connection.receive(latin1(REQUEST))).not.toThrow();
+    expect(() => receive(connection, latin1(REQUEST))).not.toThrow();
     expect(handler.take()).toEqual([
       'request /chat',
       refusal('500 Internal Server Error', 'internal error'),
@@ -408,47 +409,47 @@ describe('frames that come before accept', () => {
     const bytes = concat(latin1(REQUEST), frames);
     eachCut(bytes, (pieces) => {
       const { connection, handler } = fresh();
-      for (const piece of pieces) connection.receive(piece);
+      for (const piece of pieces) receive(connection, piece);
       expect(handler.take()).toEqual(['request /chat']);
       connection.accept({ peer: 'stream', messageBytes: 1 });
       expect(handler.take()).toEqual([ACCEPTED, 'binary 616263', 'write 8a0170']);
       // The rest goes on as if nothing had been.
-      connection.receive(hex('82 81 00000000 64'));
+      receive(connection, hex('82 81 00000000 64'));
       expect(handler.take()).toEqual(['binary 64']);
     });
   });
 
   test('§4.2.2: a frame may begin before accept and end behind it', () => {
     const { connection, handler } = deciding();
-    connection.receive(hex('82 83 00000000 61'));
+    receive(connection, hex('82 83 00000000 61'));
     connection.accept({ peer: 'message', messageBytes: 3 });
-    connection.receive(hex('62 63'));
+    receive(connection, hex('62 63'));
     expect(handler.take()).toEqual([ACCEPTED, 'binary 616263']);
   });
 
   test('§10.4: receive returns false from the bound on, and loses nothing', () => {
     const { connection, handler } = deciding({ earlyBytes: 16 });
-    expect(connection.receive(hex('82 89 00000000 616263 646566 676869'))).toBe(true);
-    expect(connection.receive(hex('82'))).toBe(false);
-    expect(connection.receive(hex('83 00000000 6a6b'))).toBe(false);
+    expect(receive(connection, hex('82 89 00000000 616263 646566 676869'))).toBe(true);
+    expect(receive(connection, hex('82'))).toBe(false);
+    expect(receive(connection, hex('83 00000000 6a6b'))).toBe(false);
     connection.accept({ peer: 'stream', messageBytes: 1 });
     expect(handler.take()).toEqual([ACCEPTED, 'binary 6162636465666768696a6b']);
-    expect(connection.receive(hex('6c'))).toBe(true);
+    expect(receive(connection, hex('6c'))).toBe(true);
     expect(handler.take()).toEqual(['binary 6c']);
   });
 
   test('§10.4: the bound holds for what stands behind the head, too', () => {
     const exact = fresh({ earlyBytes: 7 });
-    expect(exact.connection.receive(concat(latin1(REQUEST), hex('82 81 00000000 61')))).toBe(false);
+    expect(receive(exact.connection, concat(latin1(REQUEST), hex('82 81 00000000 61')))).toBe(false);
     const less = fresh({ earlyBytes: 8 });
-    expect(less.connection.receive(concat(latin1(REQUEST), hex('82 81 00000000 61')))).toBe(true);
+    expect(receive(less.connection, concat(latin1(REQUEST), hex('82 81 00000000 61')))).toBe(true);
     less.connection.reject(404, 'x');
-    expect(less.connection.receive(counting(100))).toBe(true);
+    expect(receive(less.connection, counting(100))).toBe(true);
   });
 
   test('§5.5.1: a Close among them is answered behind the 101', () => {
     const { connection, handler } = deciding();
-    connection.receive(hex('88 82 00000000 03e8'));
+    receive(connection, hex('88 82 00000000 03e8'));
     expect(connection.state).toBe('deciding');
     connection.accept({ peer: 'stream', messageBytes: 1 });
     expect(handler.take()).toEqual([ACCEPTED, 'write 880203e8', 'closed client 1000']);
@@ -456,7 +457,7 @@ describe('frames that come before accept', () => {
 
   test('§5.1: a broken one among them fails the connection behind the 101', () => {
     const { connection, handler } = deciding();
-    connection.receive(hex('82 81 00000000 61 82 01 62'));
+    receive(connection, hex('82 81 00000000 61 82 01 62'));
     expect(handler.take()).toEqual([]);
     connection.accept({ peer: 'stream', messageBytes: 1 });
     expect(handler.take()).toEqual([
@@ -469,7 +470,7 @@ describe('frames that come before accept', () => {
 
   test('are dropped by a refusal', () => {
     const { connection, handler } = deciding();
-    connection.receive(hex('89 80 00000000'));
+    receive(connection, hex('89 80 00000000'));
     connection.reject(404, 'x');
     expect(handler.take()).toEqual([refusal('404 Not Found', 'x'), 'closed rejection']);
   });
@@ -511,7 +512,7 @@ describe('payload for a stream peer', () => {
     ]);
   });
 
-  test('lies in the chunk that was received', () => {
+  test('lies in the chunk that was received, if that is the connection’s own', () => {
     const { connection, handler } = open();
     const chunk = hex('82 81 00000000 61 82 81 00000000 62');
     connection.receive(chunk);
@@ -547,7 +548,7 @@ describe('payload for a message peer', () => {
     expect(receive('64')).toEqual(['text 61626364']);
   });
 
-  test('a whole message in one chunk is not copied', () => {
+  test('a whole message in one chunk of the connection’s own is not copied', () => {
     const { connection, handler } = open({ peer: 'message' });
     const chunk = hex('82 81 00000000 61');
     connection.receive(chunk);
@@ -556,9 +557,9 @@ describe('payload for a message peer', () => {
 
   test('collected messages keep their bytes when the next one comes', () => {
     const { connection, handler } = open({ peer: 'message' });
-    connection.receive(hex('02 81 00000000 61'));
-    connection.receive(hex('80 81 00000000 62 02 81 00000000 63'));
-    connection.receive(hex('80 81 00000000 64'));
+    receive(connection, hex('02 81 00000000 61'));
+    receive(connection, hex('80 81 00000000 62 02 81 00000000 63'));
+    receive(connection, hex('80 81 00000000 64'));
     expect(handler.payloads.map(hexOf)).toEqual(['6162', '6364']);
   });
 
@@ -594,7 +595,7 @@ describe('text', () => {
     (peer) => {
       eachCut(hex('81 83 00000000 61 c0 61  82 81 00000000 62  89 80 00000000'), (pieces) => {
         const { connection, handler } = open({ peer });
-        for (const piece of pieces) connection.receive(piece);
+        for (const piece of pieces) receive(connection, piece);
         const seen = handler.take();
         expect(seen.slice(-2)).toEqual([tooBad, 'closed fault text-not-utf8']);
         // A stream peer may have seen what was good of it, if that came in a chunk of its own.
@@ -642,7 +643,7 @@ describe('text', () => {
     ] as const) {
       const { connection, handler } = open({ peer: 'message', messageBytes: 100_000 });
       const payload = concat(utf8('é'.repeat(40_000)), hex(last));
-      connection.receive(clientFrame({ opcode: 1, payload }));
+      receive(connection, clientFrame({ opcode: 1, payload }));
       expect(handler.endings.length).toBe(fault ? 1 : 0);
       expect(handler.payloads.length).toBe(fault ? 0 : 1);
     }
@@ -1084,9 +1085,9 @@ describe('a frame that breaks a rule', () => {
 
   test('§7.1.7: receive never throws, and takes what comes after the end', () => {
     const { connection, handler } = open();
-    expect(connection.receive(hex('c1'))).toBe(true);
+    expect(receive(connection, hex('c1'))).toBe(true);
     handler.take();
-    expect(connection.receive(counting(1_000))).toBe(true);
+    expect(receive(connection, counting(1_000))).toBe(true);
     expect(handler.take()).toEqual([]);
   });
 });
@@ -1141,7 +1142,7 @@ describe('the end of the client’s bytes', () => {
       'in the middle of the head',
       () => {
         const wire = fresh();
-        wire.connection.receive(latin1('GET /'));
+        receive(wire.connection, latin1('GET /'));
         return wire;
       },
       'head',
@@ -1186,22 +1187,22 @@ describe('the end of the client’s bytes', () => {
 
 describe('the end comes once', () => {
   const ways: readonly (readonly [string, (wire: Wire) => void, 'head' | 'deciding' | 'open'])[] = [
-    ['a malformed request', ({ connection }) => connection.receive(latin1('\0')), 'head'],
-    ['a refused request', ({ connection }) => connection.receive(latin1('GET / HTTP/1.0\r\n\r\n')), 'head'],
+    ['a malformed request', ({ connection }) => receive(connection, latin1('\0')), 'head'],
+    ['a refused request', ({ connection }) => receive(connection, latin1('GET / HTTP/1.0\r\n\r\n')), 'head'],
     ['reject', ({ connection }) => connection.reject(404, 'x'), 'deciding'],
     ['fail before accept', ({ connection }) => connection.fail(new Fault('dial-timeout')), 'deciding'],
     ['EOF before accept', ({ connection }) => connection.receiveEnd(), 'deciding'],
-    ['the Close of the client', ({ connection }) => connection.receive(hex('88 80 00000000')), 'open'],
+    ['the Close of the client', ({ connection }) => receive(connection, hex('88 80 00000000')), 'open'],
     [
       'the answer to our Close',
       ({ connection }) => {
         connection.close(1000);
-        connection.receive(hex('88 80 00000000'));
+        receive(connection, hex('88 80 00000000'));
       },
       'open',
     ],
-    ['a broken frame', ({ connection }) => connection.receive(hex('c1')), 'open'],
-    ['bad text', ({ connection }) => connection.receive(hex('81 81 00000000 ff')), 'open'],
+    ['a broken frame', ({ connection }) => receive(connection, hex('c1')), 'open'],
+    ['bad text', ({ connection }) => receive(connection, hex('81 81 00000000 ff')), 'open'],
     ['fail', ({ connection }) => connection.fail(new Fault('peer-failed')), 'open'],
     ['a silent fail', ({ connection }) => connection.fail(new Fault('client-stalled')), 'open'],
     ['EOF', ({ connection }) => connection.receiveEnd(), 'open'],
@@ -1224,8 +1225,8 @@ describe('the end comes once', () => {
   });
 
   function poke({ connection }: Wire): void {
-    expect(connection.receive(latin1(REQUEST))).toBe(true);
-    connection.receive(hex('82 81 00000000 61  89 80 00000000  88 80 00000000  c1'));
+    expect(receive(connection, latin1(REQUEST))).toBe(true);
+    receive(connection, hex('82 81 00000000 61  89 80 00000000  88 80 00000000  c1'));
     connection.cork(10);
     connection.send(TEXT, hex('61'), 0, 1);
     connection.uncork();
@@ -1250,13 +1251,13 @@ describe('the states', () => {
 
   /** Everything that can happen to a connection. */
   const act: Readonly<Record<string, (wire: Wire) => void>> = {
-    request: ({ connection }) => connection.receive(latin1(REQUEST)),
-    'half a request': ({ connection }) => connection.receive(latin1('GET / HTT')),
-    data: ({ connection }) => connection.receive(hex('82 81 00000000 61')),
-    'half a frame': ({ connection }) => connection.receive(hex('82 82 00000000 61')),
-    ping: ({ connection }) => connection.receive(hex('89 81 00000000 70')),
-    'client close': ({ connection }) => connection.receive(hex('88 82 00000000 03e8')),
-    'broken frame': ({ connection }) => connection.receive(hex('c1')),
+    request: ({ connection }) => receive(connection, latin1(REQUEST)),
+    'half a request': ({ connection }) => receive(connection, latin1('GET / HTT')),
+    data: ({ connection }) => receive(connection, hex('82 81 00000000 61')),
+    'half a frame': ({ connection }) => receive(connection, hex('82 82 00000000 61')),
+    ping: ({ connection }) => receive(connection, hex('89 81 00000000 70')),
+    'client close': ({ connection }) => receive(connection, hex('88 82 00000000 03e8')),
+    'broken frame': ({ connection }) => receive(connection, hex('c1')),
     eof: ({ connection }) => connection.receiveEnd(),
     accept: ({ connection }) => connection.accept({ peer: 'message', messageBytes: 100 }),
     reject: ({ connection }) => connection.reject(404, 'x'),
@@ -1386,13 +1387,13 @@ describe('at random', () => {
         const pongWrites = pongs === '' ? [] : [`write ${pongs}`];
         eachCut(concat(...frames), (pieces) => {
           const stream = open();
-          for (const piece of pieces) stream.connection.receive(piece.slice());
+          for (const piece of pieces) receive(stream.connection, piece.slice());
           expect(withoutCuts(stream.handler.take(), 'stream')).toEqual([
             ...(all === '' ? [] : [`binary ${all}`]),
             ...pongWrites,
           ]);
           const whole = open({ peer: 'message' });
-          for (const piece of pieces) whole.connection.receive(piece.slice());
+          for (const piece of pieces) receive(whole.connection, piece.slice());
           expect(withoutCuts(whole.handler.take(), 'message')).toEqual([
             ...messages.map(
               ({ content }) => `${content.opcode === 1 ? 'text' : 'binary'} ${hexOf(content.bytes)}`,
@@ -1412,7 +1413,7 @@ describe('at random', () => {
         fc.nat(2),
         (chunks, start) => {
           const wire = [fresh, deciding, open][start]!();
-          for (const chunk of chunks) wire.connection.receive(chunk.slice());
+          for (const chunk of chunks) receive(wire.connection, chunk.slice());
           wire.connection.receiveEnd();
           expect(wire.handler.endings).toHaveLength(1);
         },

@@ -5,6 +5,9 @@ import { FrameDecoder, type FrameSink } from '../../src/rfc6455/frame-decoder.ts
 import { clientFrame, concat, counting, hex, hexOf } from '../support/bytes.ts';
 import { eachCut, SEED, SEEDED } from '../support/cuts.ts';
 
+/** What only `decodeInto` hands on; kernel.test.ts sees to that. */
+const onRun = (): void => expect.unreachable('a run');
+
 /**
  * What a decoder said, independent of the cuts: payload that nothing stands between is one line.
  *
@@ -48,7 +51,8 @@ interface Outcome {
 function decode(pieces: readonly Uint8Array[], maxMessage?: number): Outcome {
   const events = new Events();
   const decoder = new FrameDecoder({
-    onPayload: (opcode, bytes, start, end, ends) => events.payload(opcode, bytes.subarray(start, end), ends),
+    onPiece: (opcode, bytes, start, end, ends) => events.payload(opcode, bytes.subarray(start, end), ends),
+    onRun,
     onControl: (opcode, payload) => events.control(opcode, payload),
   });
   if (maxMessage !== undefined) decoder.limitMessages(maxMessage);
@@ -315,8 +319,9 @@ describe('the message limit', () => {
 function recorder(): { sink: FrameSink; lines: string[] } {
   const lines: string[] = [];
   const sink: FrameSink = {
-    onPayload: (opcode, bytes, start, end, ends) =>
+    onPiece: (opcode, bytes, start, end, ends) =>
       lines.push(`${opcode} ${hexOf(bytes.subarray(start, end))}${ends ? ' end' : ''}`),
+    onRun,
     onControl: (opcode, payload) => lines.push(`${opcode} ${hexOf(payload)}`),
   };
   return { sink, lines };
@@ -326,7 +331,8 @@ describe('how it hands on', () => {
   test('data comes in one piece for each chunk that holds some, where it lies', () => {
     const seen: { bytes: Uint8Array; start: number; end: number }[] = [];
     const decoder = new FrameDecoder({
-      onPayload: (_opcode, bytes, start, end) => seen.push({ bytes, start, end }),
+      onPiece: (_opcode, bytes, start, end) => seen.push({ bytes, start, end }),
+      onRun,
       onControl: () => {},
     });
     const first = hex('82 84 01020304 00 00');
@@ -349,6 +355,19 @@ describe('how it hands on', () => {
     expect(hexOf(memory)).toBe('aaaaaa 82 82 ffffffff ffff 82 81 ffffffff ff aaaaaa'.replaceAll(' ', ''));
   });
 
+  test('each piece comes with whether all of it is ASCII, whatever the message', () => {
+    const seen: boolean[] = [];
+    const decoder = new FrameDecoder({
+      onPiece: (_opcode, _bytes, _start, _end, _ends, ascii) => seen.push(ascii),
+      onRun,
+      onControl: () => {},
+    });
+    decoder.decode(hex('01 82 ffffffff 8080  00 82 ffffffff 807f  00 80 ffffffff  80 81 00000000 7f'));
+    decoder.decode(hex('82 82 00000000 80'));
+    decoder.decode(hex('00'));
+    expect(seen).toEqual([true, false, true, true, false, true]);
+  });
+
   test('an empty last fragment ends its message with an empty piece', () => {
     const { sink, lines } = recorder();
     const decoder = new FrameDecoder(sink);
@@ -369,7 +388,8 @@ describe('how it hands on', () => {
   test('the payload of a control frame is a copy', () => {
     let kept: Uint8Array = new Uint8Array(0);
     const decoder = new FrameDecoder({
-      onPayload: () => {},
+      onPiece: () => {},
+      onRun,
       onControl: (_opcode, payload) => (kept = payload),
     });
     const chunk = hex('89 82 00000000 0102');
@@ -394,7 +414,8 @@ describe('stop', () => {
   test('§5.5.1: has effect at once, also from within a callback', () => {
     const lines: string[] = [];
     const decoder = new FrameDecoder({
-      onPayload: (_opcode, bytes, start, end) => lines.push(hexOf(bytes.subarray(start, end))),
+      onPiece: (_opcode, bytes, start, end) => lines.push(hexOf(bytes.subarray(start, end))),
+      onRun,
       onControl: () => {
         lines.push('close');
         decoder.stop();
@@ -408,10 +429,11 @@ describe('stop', () => {
   test('from within a piece of payload it keeps what follows from being judged', () => {
     const lines: string[] = [];
     const decoder = new FrameDecoder({
-      onPayload: () => {
+      onPiece: () => {
         lines.push('payload');
         decoder.stop();
       },
+      onRun,
       onControl: () => lines.push('control'),
     });
     decoder.decode(hex('82 81 00000000 01  c1'));
@@ -427,13 +449,14 @@ describe('with compression (RFC 7692 §6)', () => {
       const lines: string[] = [];
       let line = '';
       const decoder: FrameDecoder = new FrameDecoder({
-        onPayload: (opcode, bytes, start, end, ends) => {
+        onPiece: (opcode, bytes, start, end, ends) => {
           if (line === '') line = `${decoder.compressed ? 'deflated' : 'plain'} ${opcode} `;
           line += hexOf(bytes.subarray(start, end));
           if (!ends) return;
           lines.push(line);
           line = '';
         },
+        onRun,
         onControl: (opcode) => lines.push(`control ${opcode}`),
       });
       decoder.allowCompression();
@@ -517,8 +540,9 @@ describe('suspend', () => {
       if (lines.length === at) decoder.suspend();
     };
     const decoder: FrameDecoder = new FrameDecoder({
-      onPayload: (opcode, bytes, start, end, ends) =>
+      onPiece: (opcode, bytes, start, end, ends) =>
         seen(`${opcode} ${hexOf(bytes.subarray(start, end))}${ends ? ' end' : ''}`),
+      onRun,
       onControl: (opcode, payload) => seen(`${opcode} ${hexOf(payload)}`),
     });
     return { decoder, lines };

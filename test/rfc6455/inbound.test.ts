@@ -60,7 +60,14 @@ class Peer implements InboundHandler {
   }
 
   plain(opcode: DataOpcode, bytes: Uint8Array, ends = true): void {
-    this.inbound.take(opcode, bytes, 0, bytes.length, ends);
+    this.inbound.take(
+      opcode,
+      bytes,
+      0,
+      bytes.length,
+      ends,
+      bytes.every((byte) => byte < 0x80),
+    );
   }
 
   compressed(opcode: DataOpcode, bytes: Uint8Array, ends = true): boolean {
@@ -85,19 +92,46 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+describe('text', () => {
+  test.for(['stream', 1_000] as const)(
+    '§8.1: ASCII where a character has to go on is not UTF-8 (%s)',
+    (kind) => {
+      const peer = new Peer(kind, undefined);
+      peer.plain(TEXT, hex('61 c3'), false);
+      expect(peer.fault(() => peer.plain(TEXT, hex('61')))).toBe('text-not-utf8');
+    },
+  );
+
+  test('§8.1: a message that ends within a character is not UTF-8, also where its last piece is empty', () => {
+    const peer = new Peer('stream', undefined);
+    peer.plain(TEXT, hex('c3'), false);
+    expect(peer.fault(() => peer.plain(TEXT, hex('')))).toBe('text-not-utf8');
+  });
+});
+
 describe('a stream peer', () => {
   test('gets the payload of a chunk side by side, once, when it is flushed', () => {
     const peer = new Peer('stream', undefined);
     const chunk = hex('ff01 0203 ff 04 ff');
-    peer.inbound.take(BINARY, chunk, 1, 2, false);
-    peer.inbound.take(BINARY, chunk, 2, 4, true);
-    peer.inbound.take(TEXT, chunk, 4, 4, true);
-    peer.inbound.take(BINARY, chunk, 5, 6, true);
+    peer.inbound.take(BINARY, chunk, 1, 2, false, true);
+    peer.inbound.take(BINARY, chunk, 2, 4, true, true);
+    peer.inbound.take(TEXT, chunk, 4, 4, true, true);
+    peer.inbound.take(BINARY, chunk, 5, 6, true, true);
     expect(peer.take()).toEqual([]);
     peer.inbound.flush();
     expect(peer.take()).toEqual(['binary 01020304']);
     peer.inbound.flush();
     expect(peer.take()).toEqual([]);
+  });
+
+  test('gets runs that nobody needs to look at side by side with the rest', () => {
+    const peer = new Peer('stream', undefined);
+    const chunk = hex('0102 61 ff 03');
+    peer.inbound.takeRun(chunk, 0, 2);
+    peer.inbound.take(TEXT, chunk, 2, 3, true, true);
+    peer.inbound.takeRun(chunk, 4, 5);
+    peer.inbound.flush();
+    expect(peer.take()).toEqual(['binary 01026103']);
   });
 
   test('gets inflated payload side by side as well', () => {

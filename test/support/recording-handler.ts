@@ -12,12 +12,13 @@
 import type { ConnectionHandler, Ending } from '../../src/rfc6455/connection.ts';
 import type { OpeningRequest } from '../../src/rfc6455/handshake.ts';
 import { hexOf } from './bytes.ts';
+import { fast } from './kernel-way.ts';
 
 export class RecordingHandler implements ConnectionHandler {
   readonly seen: string[] = [];
   readonly requests: OpeningRequest[] = [];
   readonly endings: Ending[] = [];
-  /** What was handed over, itself and not copied. */
+  /** What was handed over, itself and not copied, but for what lies in slabs: those are lent to others behind the call. */
   readonly written: { readonly bytes: Uint8Array; readonly more: Uint8Array | undefined }[] = [];
   readonly payloads: Uint8Array[] = [];
   /** What `write` answers. */
@@ -28,7 +29,7 @@ export class RecordingHandler implements ConnectionHandler {
   meanwhile: { onRequest?: () => void; onPayload?: () => void; onClosed?: () => void } = {};
 
   write(bytes: Uint8Array, more?: Uint8Array): boolean {
-    this.written.push({ bytes, more });
+    this.written.push({ bytes: kept(bytes), more: more && kept(more) });
     const text = Buffer.from(bytes).toString('latin1');
     if (text.startsWith('HTTP/')) this.seen.push(`http ${text.replace(/\r\nDate: [^\r]*/, '\r\nDate: *')}`);
     else this.seen.push(`write ${hexOf(bytes)}${more === undefined ? '' : ` + ${more.length}`}`);
@@ -42,7 +43,7 @@ export class RecordingHandler implements ConnectionHandler {
   }
 
   onPayload(payload: Uint8Array, opcode: number): boolean {
-    this.payloads.push(payload);
+    this.payloads.push(kept(payload));
     this.seen.push(
       `${opcode === 1 ? 'text' : opcode === 2 ? 'binary' : `opcode ${opcode}`} ${hexOf(payload)}`,
     );
@@ -72,6 +73,10 @@ export class RecordingHandler implements ConnectionHandler {
   take(): string[] {
     return this.seen.splice(0);
   }
+}
+
+function kept(bytes: Uint8Array): Uint8Array {
+  return fast?.slabs.own(bytes) ?? bytes;
 }
 
 function describeEnding(ending: Ending): string {
