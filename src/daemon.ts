@@ -115,6 +115,11 @@ export class Daemon {
     return this.#port;
   }
 
+  /** Whether bytes go by the kernel and through slabs; otherwise the log says why not. */
+  get usesKernel(): boolean {
+    return !('problem' in this.#fast);
+  }
+
   /** Connections that are not over, those included that wait for one side's end. */
   get connections(): number {
     return this.#bridges.size;

@@ -65,7 +65,7 @@ interface WebAssemblyLike {
 export function loadKernel(bytes: number): Kernel {
   const { WebAssembly } = globalThis as { WebAssembly?: WebAssemblyLike };
   if (WebAssembly === undefined) throw new Error('this Node runs without WebAssembly (--jitless)');
-  if (!SAME_WORDS) throw new Error("this machine's words begin with their highest byte");
+  if (!SAME_WORDS) throw new Error('the words of this machine begin with their highest byte');
   const pages = Math.ceil(bytes / PAGE);
   const memory = orExplain(
     'no address space for its memory (ulimit -v)',

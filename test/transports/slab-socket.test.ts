@@ -261,6 +261,24 @@ describe('a write that fails', () => {
   });
 });
 
+test('its owner is told, though whoever had the socket before took all listeners away', async () => {
+  const listener = await Listener.on();
+  open.push(listener);
+  const near = new SlabSocket(STREAM_OPTIONS, slabs, true).connect({
+    port: listener.port,
+    host: '127.0.0.1',
+  });
+  sockets.push(near);
+  await once(near, 'connect');
+  for (const event of ['connect', 'error']) near.removeAllListeners(event);
+  const owner = new Owner();
+  near.ownedBy(owner);
+  near.startReading();
+  (await listener.accept()).resetAndDestroy();
+  await until('the close', () => owner.events.includes('close'));
+  expect(owner.events).toEqual(['read ECONNRESET', 'close']);
+});
+
 describe('reading', () => {
   test('does not begin before there is a owner: what comes waits in the kernel, and holds the other side back', async () => {
     const { near, far, owner, events } = await pair();
