@@ -22,6 +22,7 @@
  */
 import type { Socket } from 'node:net';
 import { ClientSide, PeerSide } from './bridge-sides.ts';
+import { Cancellation } from './cancellation.ts';
 import { ClientClock } from './client-clock.ts';
 import { ConnectionLog } from './connection-log.ts';
 import { asFault, Fault, isInstance } from './errors.ts';
@@ -73,7 +74,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #plan: Plan | undefined;
   #target: string | undefined;
   /** Aborted when the peer is not wanted any more before it is there. */
-  #deciding: AbortController | undefined;
+  #deciding: Cancellation | undefined;
 
   #clientFull = false;
   /** The next turn of the event loop was asked for, by one direction or by both: it serves both. */
@@ -256,18 +257,20 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   async #connectPeer(request: OpeningRequest): Promise<void> {
     const { routing, limits, resolver, dgramDir } = this.#services;
-    const controller = new AbortController();
-    this.#deciding = controller;
+    const { dialTimeout, closeTimeout, stallTimeout } = limits;
+    const deciding = new Cancellation();
+    this.#deciding = deciding;
     try {
       const plan = await planRoute(
         new ClientRequest(request, this.#remoteAddress, this.#remotePort),
         routing,
-        controller,
+        deciding,
       );
       this.#plan = plan;
       this.#story.dialling(plan);
       const segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
-      const peer = await dial(plan.address, { ...limits, resolver, dgramDir }, controller.signal);
+      const options = { resolver, dgramDir, dialTimeout, closeTimeout, stallTimeout };
+      const peer = await dial(plan.address, options, deciding);
       if (this.#connection.state === 'deciding') this.#open(peer, plan, segmenter);
       else peer.destroy();
     } catch (error) {
