@@ -2,7 +2,7 @@
  * Tells whoever works for a connection that is not open yet that it is not wanted any more.
  *
  * It is an AbortController to which it costs nothing to listen: with the listeners of ours on its signal, the connection
- * of a client that comes and goes cost 5 % more (Node 20). The signal is made for who asks for it, a backend.
+ * of a client that comes and goes cost 3 % more (Node 20). The signal is made for who asks for it, a backend.
  */
 
 /** What a worker listens to. Every AbortSignal is one. */
