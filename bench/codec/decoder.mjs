@@ -130,7 +130,7 @@ class CountingSink {
 
 function decodeAlone(sink) {
   const frames = new FrameDecoder({
-    onPayload: (_opcode, bytes, start, end) => sink.take(bytes, start, end),
+    onPiece: (_opcode, bytes, start, end) => sink.take(bytes, start, end),
     onControl: () => {},
   });
   return (chunk) => frames.decode(chunk);
