@@ -9,7 +9,9 @@ import { chart } from './chart.mjs';
 import { prepare } from './contenders.mjs';
 import { compile } from './load.mjs';
 import { measure } from './measure.mjs';
+import { PROFILED, profiles } from './profile.mjs';
 import { digits, markdown } from './report.mjs';
+import { isStream, TESTS } from './tests.mjs';
 
 const LOAD = fileURLToPath(new URL('load.c', import.meta.url));
 const DAEMON = new URL('../dist/bin/websocksy.js', import.meta.url);
@@ -32,6 +34,12 @@ async function main(argv) {
     process.stdout.write(USAGE);
     return;
   }
+  if (options.profile !== undefined) {
+    const tools = ready(options);
+    const named = options.tests.filter((name) => PROFILED.includes(name));
+    await profiles(named, options.profile, tools, say);
+    return;
+  }
   const run = options.from === undefined ? await everything(options) : JSON.parse(readFileSync(options.from));
   process.stdout.write(markdown(run));
   if (options.svg !== undefined) writeFileSync(options.svg, chart(run));
@@ -45,7 +53,8 @@ function understood(argv) {
   }
 }
 
-async function everything(options) {
+/** What every measurement needs: the load's program, a folder that goes with us, and the seconds. */
+function ready({ time }) {
   if (process.platform !== 'linux') throw new Problem('CPU time is read from /proc: this needs Linux');
   if (!existsSync(DAEMON)) throw new Problem('the daemon is not built: npm run build');
   // Told to end, we end with what we started: the bridges by their own listeners of 'exit', the load with our pipes.
@@ -55,10 +64,15 @@ async function everything(options) {
   const program = compile(LOAD, folder, 'load', say);
   if (program === undefined)
     throw new Problem('the load is made by a C program: install a C compiler (apt install gcc)');
-  const contenders = prepare(options.only, folder, say);
+  return { program, folder, time };
+}
+
+async function everything(options) {
+  const tools = ready(options);
+  const contenders = prepare(options.only, tools.folder, say);
   if (options.named && contenders.length < options.only.length) say('bench: going on without those');
   const run = { machine: head(options, contenders), results: [] };
-  for await (const result of rounds(options, contenders, { program, folder, time: options.time })) {
+  for await (const result of rounds(options, contenders, tools)) {
     run.results.push(result);
     say(progress(result));
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(run, null, 1)}\n`);
@@ -71,7 +85,8 @@ async function* rounds(options, contenders, tools) {
   for (let round = 1; round <= options.rounds; round += 1)
     for (const test of options.tests)
       for (const contender of contenders) {
-        const result = await measure(test, contender, tools);
+        if (contender.text && !isStream(TESTS[test])) continue;
+        const result = await measure(TESTS[test], contender, tools);
         yield { round, test, bridge: contender.name, ...(contender.raw && { raw: true }), ...result };
       }
 }
