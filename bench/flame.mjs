@@ -1,5 +1,5 @@
 // A CPU profile of V8's as a flame graph: an SVG that stands alone. A box is a function, as wide as its share of the CPU
-// time, with what it called above it; what is below a half per cent is left out. Idle time does not count.
+// time, with what it called above it; what is below a half per cent is left out.
 import { escaped, picture, text } from './svg.mjs';
 
 const WIDTH = 1200;
@@ -38,8 +38,18 @@ function placeOf({ url, lineNumber }) {
 
 const box = (name, place, kind) => ({ name, place, kind, self: 0, total: 0, children: new Map() });
 
-/** The tree of calls, functions of the same name and place joined; times in microseconds. */
-export function fold({ nodes, samples, timeDeltas }) {
+/** What V8 cannot see: libuv polls, and reads before it calls V8. It takes this for idleness. */
+const UNSEEN = '(libuv polls and reads)';
+
+/** Neither time that was not used, nor what the profiler itself has cost. */
+const isLeftOut = ({ functionName, url }) =>
+  functionName === '(idle)' || url.endsWith('/bench/profile-hook.mjs');
+
+/**
+ * The tree of calls, functions of the same name and place joined; times in microseconds. `busy`, the share of the time
+ * in which the thread used a CPU, tells how much of what V8 calls idle was work of libuv and the kernel.
+ */
+export function fold({ nodes, samples, timeDeltas, startTime, endTime }, busy = 0) {
   const selfs = new Map();
   for (let i = 0; i < samples.length; i += 1)
     selfs.set(samples[i], (selfs.get(samples[i]) ?? 0) + Math.max(0, timeDeltas[i]));
@@ -49,8 +59,8 @@ export function fold({ nodes, samples, timeDeltas }) {
     into.self += selfs.get(node.id) ?? 0;
     for (const id of node.children ?? []) {
       const child = byId.get(id);
+      if (isLeftOut(child.callFrame)) continue;
       const { functionName } = child.callFrame;
-      if (functionName === '(idle)') continue;
       const name = functionName === '' ? '(anonymous)' : functionName;
       const place = placeOf(child.callFrame);
       const key = `${name} ${place}`;
@@ -59,6 +69,8 @@ export function fold({ nodes, samples, timeDeltas }) {
     }
   };
   add(nodes[0], root);
+  const unseen = busy * (endTime - startTime) - sum(root);
+  if (unseen > 0) root.children.set(UNSEEN, { ...box(UNSEEN, '', 'native'), self: unseen });
   sum(root);
   return root;
 }

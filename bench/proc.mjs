@@ -42,6 +42,15 @@ export function cpuSeconds(pid) {
   return tree(pid, all).reduce((sum, one) => sum + all.get(one).cpu, 0);
 }
 
+/** Seconds of CPU of a process's first thread alone, to the nanosecond where the kernel counts so. */
+export function mainThreadSeconds(pid) {
+  const [ran] = readOrNothing(`/proc/${pid}/schedstat`).split(' ');
+  if (ran !== '') return Number(ran) / 1e9;
+  const stat = readOrNothing(`/proc/${pid}/task/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK;
+}
+
 /** Bytes of memory of a process tree; what its processes share counts once (PSS). */
 export function memoryBytes(pid) {
   return tree(pid).reduce((sum, one) => {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { websocksy } from './contenders.mjs';
 import { flameGraph, fold } from './flame.mjs';
 import { WARM_UP, withBridge } from './measure.mjs';
+import { mainThreadSeconds } from './proc.mjs';
 import { NAMES, TESTS } from './tests.mjs';
 
 const HOOK = new URL('profile-hook.mjs', import.meta.url).href;
@@ -20,11 +21,11 @@ export async function profiles(names, folder, tools, say) {
   mkdirSync(folder, { recursive: true });
   for (const name of names) {
     const file = resolve(folder, `${name}.cpuprofile`);
-    const profile = await profileOf(TESTS[name], join(tools.folder, `${name}.cpuprofile`), tools);
+    const { profile, busy } = await profileOf(TESTS[name], join(tools.folder, `${name}.cpuprofile`), tools);
     writeFileSync(file, JSON.stringify(profile));
     const svg = join(folder, `${name}.svg`);
     const node = process.versions.node;
-    writeFileSync(svg, flameGraph(fold(profile), `${name}: where the CPU time goes (Node ${node})`));
+    writeFileSync(svg, flameGraph(fold(profile, busy), `${name}: where the CPU time goes (Node ${node})`));
     say(`${svg}  ${Math.round(readFileSync(svg).length / 1024)} KiB`);
   }
 }
@@ -35,13 +36,24 @@ async function profileOf(test, file, tools) {
     const client = connect(test.connections, test.size, test.depth);
     await client.next();
     await sleep(WARM_UP * 1000);
-    process.kill(bridge.pid, 'SIGUSR2');
+    const from = toggled(bridge.pid);
     await sleep(tools.time * 1000);
-    process.kill(bridge.pid, 'SIGUSR2');
+    const to = toggled(bridge.pid);
     for (const begin = Date.now(); !existsSync(file); await sleep(50))
       if (Date.now() - begin > PATIENCE * 1000) throw new Error('the daemon wrote no profile');
     // That everything that came through was right is known only from their answers.
     await Promise.all([peer.counters(), client.counters()]);
-    return JSON.parse(readFileSync(file, 'utf8'));
+    return {
+      profile: JSON.parse(readFileSync(file, 'utf8')),
+      busy: (to.cpu - from.cpu) / (to.at - from.at),
+    };
   });
+}
+
+/** Starts or stops the profiler: when that was, and the CPU time that the thread of JavaScript had used. */
+function toggled(pid) {
+  const cpu = mainThreadSeconds(pid);
+  const at = performance.now() / 1000;
+  process.kill(pid, 'SIGUSR2');
+  return { cpu, at };
 }
