@@ -298,15 +298,15 @@ static uint8_t large_header[14];
 static size_t large_header_size;
 static char request[512];
 static size_t request_length;
-static uint64_t received, messages, answers, cycles, unanswered_closes;
+static uint64_t received, messages, answers, pings, cycles, unanswered_closes;
 static int open_count;
 
 static void report_client(void) {
-  printf("{\"time\":%llu,\"received\":%llu,\"messages\":%llu,\"answers\":%llu,\"cycles\":%llu,"
-         "\"unansweredCloses\":%llu,\"open\":%d}\n",
+  printf("{\"time\":%llu,\"received\":%llu,\"messages\":%llu,\"answers\":%llu,\"pings\":%llu,"
+         "\"cycles\":%llu,\"unansweredCloses\":%llu,\"open\":%d}\n",
          (unsigned long long)now(), (unsigned long long)received, (unsigned long long)messages,
-         (unsigned long long)answers, (unsigned long long)cycles, (unsigned long long)unanswered_closes,
-         open_count);
+         (unsigned long long)answers, (unsigned long long)pings, (unsigned long long)cycles,
+         (unsigned long long)unanswered_closes, open_count);
   fflush(stdout);
 }
 
@@ -531,6 +531,7 @@ static void on_header(struct client *client) {
 
 static void on_frame_end(struct client *client) {
   int opcode = client->header[0] & 15;
+  pings += opcode == PING;
   if (opcode == PING && client->owed == 0) send_control(client, PONG, client->control, client->control_length);
   if (opcode >= CLOSE || !(client->header[0] & 0x80)) return;
   if (exact != 0 && client->message_length != exact)

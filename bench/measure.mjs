@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from './contenders.mjs';
 import { LoadEnd } from './load.mjs';
-import { cpuSeconds, machineSeconds, memoryBytes } from './proc.mjs';
+import { cpuSeconds, machineSeconds, memory } from './proc.mjs';
 
 /** Seconds until the code is compiled and buffers have grown. */
 export const WARM_UP = 0.7;
@@ -38,9 +38,9 @@ export async function withBridge(test, contender, { program, folder }, work) {
     const { port } = await peer.next();
     const bridge = await start(contender, port, folder);
     started.push(bridge);
-    const connect = (connections, size = 64, depth = 1) => {
+    const connect = (connections, size = 64, depth = 1, what = test.client) => {
       const protocol = contender.raw ? 'raw' : 'websocket';
-      const words = [bridge.port, protocol, test.client, connections, size, depth];
+      const words = [bridge.port, protocol, what, connections, size, depth];
       const client = new LoadEnd(program, 'client', ...words, ...load);
       started.push(client);
       return client;
@@ -54,7 +54,7 @@ export async function withBridge(test, contender, { program, folder }, work) {
 
 const once = (test, contender, { peer, bridge, connect }, { time }) =>
   test.client === 'idle'
-    ? memory({ ...test, ...contender.idle }, bridge, connect)
+    ? ofIdle({ ...test, ...contender.idle }, bridge, connect)
     : speed(test, { peer, bridge, connect, time });
 
 async function speed(test, { peer, bridge, connect, time }) {
@@ -101,11 +101,11 @@ async function reading(peer, client, bridge) {
 }
 
 /** What a connection that does nothing costs, once there are some. */
-async function memory({ base, more }, bridge, connect) {
+async function ofIdle({ base, more }, bridge, connect) {
   const settled = async (connections) => {
     await connect(connections).next();
     await sleep(SETTLE * 1000);
-    return memoryBytes(bridge.pid);
+    return memory(bridge.pid).pss;
   };
   const before = await settled(base);
   const after = await settled(more);

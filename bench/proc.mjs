@@ -1,5 +1,6 @@
 // What Linux says of processes and of the machine: CPU time, memory, who listens. Sums are over a process and all that
 // come from it, since some bridges start a process per connection.
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** USER_HZ is 100 on every Linux that Node runs on: a tick in seconds. */
@@ -51,12 +52,21 @@ export function mainThreadSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) * TICK;
 }
 
-/** Bytes of memory of a process tree; what its processes share counts once (PSS). */
-export function memoryBytes(pid) {
-  return tree(pid).reduce((sum, one) => {
-    const kilobytes = /^Pss:\s+(\d+)/m.exec(readOrNothing(`/proc/${one}/smaps_rollup`))?.[1];
-    return sum + 1024 * Number(kilobytes ?? 0);
-  }, 0);
+/** Bytes of memory of a process tree: what is resident, and the same with what its processes share counted once. */
+export function memory(pid) {
+  const sums = { rss: 0, pss: 0 };
+  for (const one of tree(pid)) {
+    const rollup = readOrNothing(`/proc/${one}/smaps_rollup`);
+    sums.rss += 1024 * Number(/^Rss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
+    sums.pss += 1024 * Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
+  }
+  return sums;
+}
+
+/** As many files as a process that we start may have open. */
+export function mostFiles() {
+  const said = execFileSync('/bin/sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).trim();
+  return said === 'unlimited' ? Number.POSITIVE_INFINITY : Number(said);
 }
 
 /** Seconds of CPU that the whole machine has used, with what its host has taken from it; and its processors. */

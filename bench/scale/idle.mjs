@@ -1,0 +1,85 @@
+// What connections cost that do nothing: memory, CPU time, and the Pings that tell whether the client is still there.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { websocksy } from '../contenders.mjs';
+import { SETTLE, withBridge } from '../measure.mjs';
+import { mainThreadSeconds, memory, mostFiles } from '../proc.mjs';
+
+const CONNECTIONS = [1, 10, 100, 1000, 10_000];
+/** Files of a daemon for itself. A connection has two of them: the client's socket and the peer's. */
+const OWN_FILES = 200;
+/** Seconds in which idle CPU time is counted: of two Pings for each connection, where there are some. */
+const WATCHED = 4;
+const PINGS_EVERY = WATCHED / 2;
+/** Seconds in which connections come and go before, so that the code and its buffers are there. */
+const WARM_UP = 1;
+/** Fewer connections than these weigh less than what a daemon's memory changes by itself. */
+const WEIGHTY = 100;
+
+const TEST = { peer: 'hello', client: 'idle' };
+
+/** As many connections as the limit of open files allows; says so if that is less than was meant. */
+function possible(counts, say) {
+  const most = Math.floor((mostFiles() - OWN_FILES) / 2);
+  const largest = Math.min(counts.at(-1), most);
+  if (largest < counts.at(-1))
+    say(
+      `idle: ${counts.at(-1)} connections need ${2 * counts.at(-1) + OWN_FILES} open files, and "ulimit -Hn" is ${mostFiles()}: ${largest} instead`,
+    );
+  return [...counts.filter((one) => one < largest), largest];
+}
+
+export async function idle(tools) {
+  const counts = possible(tools.quick ? [1, 100, 1000] : CONNECTIONS, tools.say);
+  const silent = await stages(counts, websocksy({ more: ['-k', '0'] }), tools);
+  const pinged = await stages(counts, websocksy({ more: ['-k', String(PINGS_EVERY)] }), tools);
+  const line = (name, all, y) => ({ name, points: all.map((one) => ({ x: one.connections, y: y(one) })) });
+  const x = 'connections';
+  return [
+    {
+      name: 'idle-memory',
+      title: 'Idle connections: memory for each',
+      ...{ x, y: 'bytes per connection', shape: 'not rising', from: WEIGHTY },
+      series: [
+        line('resident (RSS)', silent, (one) => one.rss / one.connections),
+        line('proportional (PSS)', silent, (one) => one.pss / one.connections),
+      ],
+    },
+    {
+      name: 'idle-cpu',
+      title: 'Idle connections: CPU time for each',
+      ...{ x, y: 'µs per second and connection', shape: 'not rising' },
+      series: [
+        line('nothing happens', silent, (one) => (one.cpu / WATCHED / one.connections) * 1e6),
+        line(`a Ping every ${PINGS_EVERY} s`, pinged, (one) => (one.cpu / WATCHED / one.connections) * 1e6),
+      ],
+    },
+  ];
+}
+
+/** At each number of connections: memory above that of none, and seconds of CPU in the time that is watched. */
+async function stages(counts, contender, tools) {
+  return withBridge(TEST, contender, tools, async ({ bridge, connect }) => {
+    const warming = connect(32, 64, 1, 'connect');
+    await warming.next();
+    await sleep(WARM_UP * 1000);
+    await warming.stop();
+    await sleep(SETTLE * 1000);
+    const before = memory(bridge.pid);
+    const found = [];
+    let open = 0;
+    for (const connections of counts) {
+      const client = connect(connections - open);
+      await client.next();
+      open = connections;
+      await sleep(SETTLE * 1000);
+      const { rss, pss } = memory(bridge.pid);
+      const from = mainThreadSeconds(bridge.pid);
+      await sleep(WATCHED * 1000);
+      const cpu = mainThreadSeconds(bridge.pid) - from;
+      await client.counters(); // It would tell of a connection that was closed.
+      found.push({ connections, rss: rss - before.rss, pss: pss - before.pss, cpu });
+      tools.say(`${connections}: ${Math.round((pss - before.pss) / 1024)} KiB, ${(cpu * 1e3).toFixed(1)} ms`);
+    }
+    return found;
+  });
+}
