@@ -52,13 +52,18 @@ export function mainThreadSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) * TICK;
 }
 
-/** Bytes of memory of a process tree: what is resident, and the same with what its processes share counted once. */
+/**
+ * Bytes of memory of a process tree: `rss`, what is resident; `pss`, the same with what its processes share counted once;
+ * `own`, without the pages of files, such as the program's code, that the kernel takes and gives as it likes.
+ */
 export function memory(pid) {
-  const sums = { rss: 0, pss: 0 };
+  const sums = { rss: 0, pss: 0, own: 0 };
   for (const one of tree(pid)) {
     const rollup = readOrNothing(`/proc/${one}/smaps_rollup`);
-    sums.rss += 1024 * Number(/^Rss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
-    sums.pss += 1024 * Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
+    const bytes = (field) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(rollup)?.[1] ?? 0);
+    sums.rss += bytes('Rss');
+    sums.pss += bytes('Pss');
+    sums.own += bytes('Pss_Anon') + bytes('SwapPss');
   }
   return sums;
 }

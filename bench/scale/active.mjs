@@ -1,5 +1,5 @@
 // What a message costs when more connections have some under way.
-import { websocksy } from '../contenders.mjs';
+import { prepare, websocksy } from '../contenders.mjs';
 import { echo } from '../tests.mjs';
 import { lines } from './points.mjs';
 
@@ -8,12 +8,17 @@ const DEPTHS = [1, 32];
 
 export async function active(tools) {
   const connections = tools.quick ? [1, 64, 1000] : CONNECTIONS;
+  // What the kernel takes by itself, more for many sockets than for few, shows in the control.
+  const contenders = [websocksy(), ...prepare(['c-bridge'], tools.folder, tools.say)];
   const plan = DEPTHS.flatMap((depth) =>
-    connections.map((x) => ({
-      ...{ series: `${depth} under way`, x },
-      ...{ test: echo(x, depth), contender: websocksy() },
-    })),
+    connections.flatMap((x) =>
+      contenders.map((contender) => ({
+        ...{ series: `${contender.name}, ${depth} under way`, x },
+        ...{ test: echo(x, depth), contender },
+      })),
+    ),
   );
+  const series = await lines(plan, tools, ({ perCpu }) => 1e6 / perCpu);
   return [
     {
       name: 'active',
@@ -21,7 +26,11 @@ export async function active(tools) {
       x: 'connections',
       y: 'µs per message',
       shape: 'not rising',
-      series: await lines(plan, tools, ({ perCpu }) => 1e6 / perCpu),
+      series: series.map((line) => ({ ...line, ...controlOf(line.name) })),
     },
   ];
 }
+
+/** A line of the control says so; one of the daemon names that of the control. */
+const controlOf = (name) =>
+  name.startsWith('websocksy') ? { control: name.replace('websocksy', 'c-bridge') } : { isControl: true };

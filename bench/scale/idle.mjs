@@ -10,10 +10,10 @@ const OWN_FILES = 200;
 /** Seconds in which idle CPU time is counted: of two Pings for each connection, where there are some. */
 const WATCHED = 4;
 const PINGS_EVERY = WATCHED / 2;
-/** Seconds in which connections come and go before, so that the code and its buffers are there. */
-const WARM_UP = 1;
-/** Fewer connections than these weigh less than what a daemon's memory changes by itself. */
-const WEIGHTY = 100;
+/** Seconds after the start in which V8 gives back what it took for it. */
+const REST = 9;
+/** Fewer connections than these weigh less than what a young daemon's memory changes by itself. */
+const WEIGHTY = 1000;
 
 const TEST = { peer: 'hello', client: 'idle' };
 
@@ -40,8 +40,10 @@ export async function idle(tools) {
       title: 'Idle connections: memory for each',
       ...{ x, y: 'bytes per connection', shape: 'not rising', from: WEIGHTY },
       series: [
-        line('resident (RSS)', silent, (one) => one.rss / one.connections),
-        line('proportional (PSS)', silent, (one) => one.pss / one.connections),
+        line('RSS', silent, (one) => one.rss / one.connections),
+        line('PSS', silent, (one) => one.pss / one.connections),
+        line('own (anonymous PSS)', silent, (one) => one.own / one.connections),
+        line('own, each one more', silent, (one) => one.each),
       ],
     },
     {
@@ -56,29 +58,32 @@ export async function idle(tools) {
   ];
 }
 
-/** At each number of connections: memory above that of none, and seconds of CPU in the time that is watched. */
+/**
+ * At each number of connections: memory above that of none, `each` that came since the number before, and seconds of CPU
+ * in the time that is watched.
+ */
 async function stages(counts, contender, tools) {
   return withBridge(TEST, contender, tools, async ({ bridge, connect }) => {
-    const warming = connect(32, 64, 1, 'connect');
-    await warming.next();
-    await sleep(WARM_UP * 1000);
-    await warming.stop();
-    await sleep(SETTLE * 1000);
+    await sleep(REST * 1000);
     const before = memory(bridge.pid);
     const found = [];
     let open = 0;
+    let last = 0;
     for (const connections of counts) {
-      const client = connect(connections - open);
+      const more = connections - open;
+      const client = connect(more);
       await client.next();
       open = connections;
       await sleep(SETTLE * 1000);
-      const { rss, pss } = memory(bridge.pid);
+      const now = memory(bridge.pid);
+      const [rss, pss, own] = ['rss', 'pss', 'own'].map((name) => now[name] - before[name]);
       const from = mainThreadSeconds(bridge.pid);
       await sleep(WATCHED * 1000);
       const cpu = mainThreadSeconds(bridge.pid) - from;
       await client.counters(); // It would tell of a connection that was closed.
-      found.push({ connections, rss: rss - before.rss, pss: pss - before.pss, cpu });
-      tools.say(`${connections}: ${Math.round((pss - before.pss) / 1024)} KiB, ${(cpu * 1e3).toFixed(1)} ms`);
+      found.push({ connections, rss, pss, own, each: (own - last) / more, cpu });
+      tools.say(`${connections}: ${Math.round(own / 1024)} KiB, ${(cpu * 1e3).toFixed(1)} ms of CPU`);
+      last = own;
     }
     return found;
   });

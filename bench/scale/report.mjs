@@ -45,16 +45,19 @@ function table({ x, y, series }) {
   ];
 }
 
-/** A sentence for each line. */
+/** A sentence for each line but those of a control. */
 function verdicts(one) {
-  return one.series.map((line) => `- ${line.name}: ${findings(one, line).words}`);
+  return judged(one).map((line) => `- ${line.name}: ${findings(one, line).words}`);
 }
 
+const judged = ({ series }) => series.filter(({ isControl }) => !isControl);
+
 /** What there is to say of a line, and whether it is as it should be. */
-function findings({ shape, y, from = 0 }, { points }) {
+function findings({ shape, y, from = 0, series }, { points, control }) {
   const failed = points.find((one) => one.failed !== undefined);
   if (failed !== undefined) return { good: false, words: `**failed** at ${failed.x}: ${failed.failed}` };
-  return shape === 'flat' ? flatness(points, y) : straightness(points, from);
+  const beside = series.find(({ name }) => name === control)?.points ?? [];
+  return shape === 'flat' ? flatness(points, y) : straightness(points, from, beside);
 }
 
 function flatness(points, unit) {
@@ -64,14 +67,21 @@ function flatness(points, unit) {
   return { good, words: `${good ? 'flat' : '**not flat**'}, ${range}` };
 }
 
-function straightness(points, from) {
+function straightness(points, from, control) {
   const high = rises(points.filter(({ x, y }) => x >= from && y > 0));
   if (high.length === 0) return { good: true, words: `not rising${from > 0 ? `, from ${from} on` : ''}` };
-  const where = high.map(
-    ({ x, times, least }) =>
-      `at ${x.toLocaleString('en-US')} (${digits(times)} times that of ${least.toLocaleString('en-US')})`,
-  );
+  const where = high.map((rise) => {
+    const least = rise.least.toLocaleString('en-US');
+    return `at ${rise.x.toLocaleString('en-US')} (${digits(rise.times)} times that of ${least}${same(rise, control)})`;
+  });
   return { good: false, words: `**rising** ${where.join(', ')}` };
+}
+
+/** How much the control rises between the same two points. */
+function same({ x, least }, control) {
+  const at = (value) => control.find((one) => one.x === value)?.y;
+  const times = at(x) / at(least);
+  return Number.isFinite(times) ? `; the control ${digits(times)} times` : '';
 }
 
 /** Whether everything that came through was right, whatever it cost. */
@@ -84,7 +94,9 @@ function closing(questions) {
   const bad = questions.flatMap((one) =>
     one.shape === undefined
       ? []
-      : one.series.filter((line) => !findings(one, line).good).map(({ name }) => `${one.name} (${name})`),
+      : judged(one)
+          .filter((line) => !findings(one, line).good)
+          .map(({ name }) => `${one.name} (${name})`),
   );
   return [
     bad.length === 0
