@@ -27,7 +27,7 @@ export async function endurance(tools) {
   const total = tools.gigabytes * 1e9;
   const series = [];
   for (const way of WAYS) {
-    const points = await along(way, total, tools);
+    const points = await along(way, total, tools).catch((error) => [{ x: 0, failed: error.message }]);
     tools.say(`${way.name}  ${points.length} readings of memory`);
     series.push({ name: way.name, points });
   }

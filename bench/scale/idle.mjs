@@ -13,7 +13,7 @@ const PINGS_EVERY = WATCHED / 2;
 /** Seconds after the start in which V8 gives back what it took for it. */
 const REST = 9;
 /** Fewer connections than these weigh less than what a young daemon's memory changes by itself. */
-const WEIGHTY = 1000;
+const WEIGHTY = 100;
 
 const TEST = { peer: 'hello', client: 'idle' };
 
@@ -32,7 +32,12 @@ export async function idle(tools) {
   const counts = possible(tools.quick ? [1, 100, 1000] : CONNECTIONS, tools.say);
   const silent = await stages(counts, websocksy({ more: ['-k', '0'] }), tools);
   const pinged = await stages(counts, websocksy({ more: ['-k', String(PINGS_EVERY)] }), tools);
-  const line = (name, all, y) => ({ name, points: all.map((one) => ({ x: one.connections, y: y(one) })) });
+  const line = (name, all, y) => ({
+    name,
+    points: all.map(({ connections: x, ...one }) =>
+      one.failed === undefined ? { x, y: y({ connections: x, ...one }) } : { x, failed: one.failed },
+    ),
+  });
   const x = 'connections';
   return [
     {
@@ -60,31 +65,37 @@ export async function idle(tools) {
 
 /**
  * At each number of connections: memory above that of none, `each` that came since the number before, and seconds of CPU
- * in the time that is watched.
+ * in the time that is watched. The first that fails is the last.
  */
 async function stages(counts, contender, tools) {
   return withBridge(TEST, contender, tools, async ({ bridge, connect }) => {
     await sleep(REST * 1000);
     const before = memory(bridge.pid);
     const found = [];
-    let open = 0;
-    let last = 0;
-    for (const connections of counts) {
-      const more = connections - open;
-      const client = connect(more);
-      await client.next();
-      open = connections;
-      await sleep(SETTLE * 1000);
-      const now = memory(bridge.pid);
-      const [rss, pss, own] = ['rss', 'pss', 'own'].map((name) => now[name] - before[name]);
-      const from = mainThreadSeconds(bridge.pid);
-      await sleep(WATCHED * 1000);
-      const cpu = mainThreadSeconds(bridge.pid) - from;
-      await client.counters(); // It would tell of a connection that was closed.
-      found.push({ connections, rss, pss, own, each: (own - last) / more, cpu });
-      tools.say(`${connections}: ${Math.round(own / 1024)} KiB, ${(cpu * 1e3).toFixed(1)} ms of CPU`);
-      last = own;
+    for (const [i, connections] of counts.entries()) {
+      const more = connections - (counts[i - 1] ?? 0);
+      try {
+        const { now, cpu } = await stage(connect(more), bridge);
+        const [rss, pss, own] = ['rss', 'pss', 'own'].map((name) => now[name] - before[name]);
+        found.push({ connections, rss, pss, own, each: (own - (found.at(-1)?.own ?? 0)) / more, cpu });
+        tools.say(`${connections}: ${Math.round(own / 1024)} KiB, ${(cpu * 1e3).toFixed(1)} ms of CPU`);
+      } catch (error) {
+        found.push({ connections, failed: error.message });
+        break;
+      }
     }
     return found;
   });
+}
+
+/** Once all connections of a client are open: the memory, and the CPU time of a while. */
+async function stage(client, bridge) {
+  await client.next();
+  await sleep(SETTLE * 1000);
+  const now = memory(bridge.pid);
+  const from = mainThreadSeconds(bridge.pid);
+  await sleep(WATCHED * 1000);
+  const cpu = mainThreadSeconds(bridge.pid) - from;
+  await client.counters(); // It would tell of a connection that was closed.
+  return { now, cpu };
 }

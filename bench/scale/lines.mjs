@@ -11,15 +11,28 @@ const TOP = 70;
 const BOTTOM = 50;
 
 /** From values to pixels, and where its lines are drawn. */
-function axis(values, from, to, linear) {
-  const least = linear ? 0 : 10 ** Math.floor(Math.log10(Math.min(...values)) + 1e-9);
-  const ceiling = Math.max(...values);
-  const most = linear ? ceiling * 1.1 : 10 ** Math.ceil(Math.log10(Math.max(ceiling, least * 10)) - 1e-9);
-  const part = linear ? (value) => value / most : (value) => Math.log(value / least) / Math.log(most / least);
-  const ticks = linear
-    ? Array.from({ length: 6 }, (_, i) => (most * i) / 5)
-    : Array.from({ length: Math.round(Math.log10(most / least)) + 1 }, (_, i) => least * 10 ** i);
-  return { place: (value) => from + part(value) * (to - from), ticks };
+const axis = (values, from, to, linear) =>
+  linear ? linearAxis(Math.max(...values), from, to) : logarithmicAxis(values, from, to);
+
+/** From zero, in four to ten steps of 1, 2 or 5 times a power of ten. */
+function linearAxis(largest, from, to) {
+  const unit = 10 ** Math.floor(Math.log10(largest / 4));
+  const step = unit * [5, 2, 1].find((factor) => largest / (unit * factor) >= 4);
+  const count = Math.ceil(largest / step);
+  return {
+    place: (value) => from + (value / (count * step)) * (to - from),
+    ticks: Array.from({ length: count + 1 }, (_, i) => i * step),
+  };
+}
+
+/** Whole powers of ten. */
+function logarithmicAxis(values, from, to) {
+  const first = Math.floor(Math.log10(Math.min(...values)) + 1e-9);
+  const last = Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values)) - 1e-9));
+  return {
+    place: (value) => from + ((Math.log10(value) - first) / (last - first)) * (to - from),
+    ticks: Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i)),
+  };
 }
 
 /** A picture of a question's lines; a point that is below zero or failed is not in it. */
