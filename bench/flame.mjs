@@ -11,7 +11,7 @@ const LEAST = 0.005;
 /** Bytes of a picture, to be embedded in a page: with more, less is drawn. */
 const LARGEST = 60_000;
 /** Width of a letter of the labels, in pixels, on the average. */
-const LETTER = 6.1;
+const LETTER = 6.5;
 
 /** Whose code it is, and the colour of it. */
 const KINDS = {
