@@ -30,6 +30,7 @@ function kindOf({ functionName, url }) {
 /** `src/bridge.js:12`: where in `dist` or in Node; nothing for what is native. */
 function placeOf({ url, lineNumber }) {
   if (url === '') return '';
+  if (url.startsWith('wasm:')) return 'WebAssembly';
   const path = url.startsWith('file:')
     ? url.slice(url.lastIndexOf('/dist/') + 1).replace(/^dist\//, '')
     : url;
