@@ -10,12 +10,15 @@ export const GROWTH = 0.1;
 /** What is read before this share of the way counts as warming up. */
 export const WARM_UP = 0.1;
 
-/** The points that lie too high, each with how many times the least before it. */
+/** The points that lie too high, each with how many times the least before it; `noisy` if one of the two is. */
 export function rises(points) {
   let least = points[0];
   const found = [];
   for (const point of points) {
-    if (point.y > least.y * (1 + RISE)) found.push({ ...point, times: point.y / least.y, least: least.x });
+    if (point.y > least.y * (1 + RISE)) {
+      const noisy = (point.noisy || least.noisy) && { noisy: true };
+      found.push({ ...point, ...noisy, times: point.y / least.y, least: least.x });
+    }
     if (point.y < least.y) least = point;
   }
   return found;

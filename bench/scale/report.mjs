@@ -52,7 +52,7 @@ function verdicts(one) {
 
 const judged = ({ series }) => series.filter(({ isControl }) => !isControl);
 
-/** What there is to say of a line, and whether it is as it should be. */
+/** What there is to say of a line, whether it is as it should be, and whether others' work may be why it is not. */
 function findings({ shape, y, from = 0, series }, { points, control }) {
   const failed = points.find((one) => one.failed !== undefined);
   if (failed !== undefined) return { good: false, words: `**failed** at ${failed.x}: ${failed.failed}` };
@@ -72,9 +72,11 @@ function straightness(points, from, control) {
   if (high.length === 0) return { good: true, words: `not rising${from > 0 ? `, from ${from} on` : ''}` };
   const where = high.map((rise) => {
     const least = rise.least.toLocaleString('en-US');
-    return `at ${rise.x.toLocaleString('en-US')} (${digits(rise.times)} times that of ${least}${same(rise, control)})`;
+    const noisy = rise.noisy ? '; noisy' : '';
+    return `at ${rise.x.toLocaleString('en-US')} (${digits(rise.times)} times that of ${least}${same(rise, control)}${noisy})`;
   });
-  return { good: false, words: `**rising** ${where.join(', ')}` };
+  const doubtful = high.every(({ noisy }) => noisy);
+  return { good: false, doubtful, words: `${doubtful ? 'perhaps ' : ''}**rising** ${where.join(', ')}` };
 }
 
 /** How much the control rises between the same two points. */
@@ -91,17 +93,17 @@ export const isRight = ({ questions }) =>
   );
 
 function closing(questions) {
-  const bad = questions.flatMap((one) =>
-    one.shape === undefined
-      ? []
-      : judged(one)
-          .filter((line) => !findings(one, line).good)
-          .map(({ name }) => `${one.name} (${name})`),
-  );
+  const all = questions
+    .filter(({ shape }) => shape !== undefined)
+    .flatMap((one) =>
+      judged(one).map((line) => ({ at: `${one.name} (${line.name})`, ...findings(one, line) })),
+    );
+  const bad = all.filter(({ good, doubtful }) => !good && !doubtful).map(({ at }) => at);
+  const unclear = all.filter(({ doubtful }) => doubtful).map(({ at }) => at);
   return [
-    bad.length === 0
-      ? 'Every line is flat or does not rise.'
-      : `Neither flat nor falling: ${bad.join(', ')}.`,
+    ...(bad.length > 0 ? [`Neither flat nor falling: ${bad.join(', ')}.`] : []),
+    ...(unclear.length > 0 ? [`Too noisy to tell: ${unclear.join(', ')}.`] : []),
+    ...(bad.length + unclear.length === 0 ? ['Every line is flat or does not rise.'] : []),
     '',
   ];
 }

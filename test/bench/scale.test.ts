@@ -102,6 +102,15 @@ test('says where a line rises, and whether the control does so too', () => {
   expect(stdout).toContain('Neither flat nor falling: active (ours).');
 });
 
+test('does not take for rising what others on the machine may have done', () => {
+  const { stdout } = scale([
+    active({ name: 'ours', points: [...points([1, 20]), { x: 64, y: 40, noisy: true }] }),
+  ]);
+  expect(stdout).toContain('- ours: perhaps **rising** at 64 (2.00 times that of 1; noisy)\n');
+  expect(stdout).toContain('\nToo noisy to tell: active (ours).\n');
+  expect(stdout).not.toContain('Neither flat');
+});
+
 test('fails when something did not come through as it should', () => {
   const failed = { x: 64, failed: 'byte 70000 of a stream is wrong' };
   const { status, stdout } = scale([active({ name: 'ours', points: [...points([1, 20]), failed] })]);
