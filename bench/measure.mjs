@@ -38,9 +38,9 @@ export async function withBridge(test, contender, { program, folder }, work) {
     const { port } = await peer.next();
     const bridge = await start(contender, port, folder);
     started.push(bridge);
-    const connect = (connections, size = 64, depth = 1, what = test.client) => {
+    const connect = (connections, size = 64, depth = 1) => {
       const protocol = contender.raw ? 'raw' : 'websocket';
-      const words = [bridge.port, protocol, what, connections, size, depth];
+      const words = [bridge.port, protocol, test.client, connections, size, depth];
       const client = new LoadEnd(program, 'client', ...words, ...load);
       started.push(client);
       return client;

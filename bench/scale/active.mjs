@@ -1,13 +1,14 @@
 // What a message costs when more connections have some under way.
 import { prepare, websocksy } from '../contenders.mjs';
 import { echo } from '../tests.mjs';
+import { possible } from './descriptors.mjs';
 import { lines } from './points.mjs';
 
 const CONNECTIONS = [1, 4, 16, 64, 256, 1000];
 const DEPTHS = [1, 32];
 
 export async function active(tools) {
-  const connections = tools.quick ? [1, 64, 1000] : CONNECTIONS;
+  const connections = possible('active', tools.quick ? [1, 64, 1000] : CONNECTIONS, tools.say);
   // What the kernel takes by itself, more for many sockets than for few, shows in the control.
   const contenders = [websocksy(), ...prepare(['c-bridge'], tools.folder, tools.say)];
   const plan = DEPTHS.flatMap((depth) =>

@@ -2,36 +2,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { websocksy } from '../contenders.mjs';
 import { SETTLE, withBridge } from '../measure.mjs';
-import { mainThreadSeconds, memory, mostFiles } from '../proc.mjs';
+import { mainThreadSeconds, memory } from '../proc.mjs';
+import { possible } from './descriptors.mjs';
 
 const CONNECTIONS = [1, 10, 100, 1000, 10_000];
-/** Files of a daemon for itself. A connection has two of them: the client's socket and the peer's. */
-const OWN_FILES = 200;
 /** Seconds in which idle CPU time is counted: of two Pings for each connection, where there are some. */
 const WATCHED = 4;
 const PINGS_EVERY = WATCHED / 2;
 /** Seconds after the start in which V8 gives back what it took for it. */
 const REST = 9;
 /** Fewer connections than these weigh less than what a young daemon's memory changes by itself. */
-const WEIGHTY = 100;
+const WEIGHTY = 1000;
 
 const TEST = { peer: 'hello', client: 'idle' };
 
-/** As many connections as the limit of open files allows; says so if that is less than was meant. */
-function possible(counts, say) {
-  const most = Math.floor((mostFiles() - OWN_FILES) / 2);
-  const largest = Math.min(counts.at(-1), most);
-  if (largest < counts.at(-1))
-    say(
-      `idle: ${counts.at(-1)} connections need ${2 * counts.at(-1) + OWN_FILES} open files, and "ulimit -Hn" is ${mostFiles()}: ${largest} instead`,
-    );
-  return [...counts.filter((one) => one < largest), largest];
-}
-
 export async function idle(tools) {
-  const counts = possible(tools.quick ? [1, 100, 1000] : CONNECTIONS, tools.say);
-  const silent = await stages(counts, websocksy({ more: ['-k', '0'] }), tools);
-  const pinged = await stages(counts, websocksy({ more: ['-k', String(PINGS_EVERY)] }), tools);
+  const counts = possible('idle', tools.quick ? [1, 100, 1000] : CONNECTIONS, tools.say);
+  const silent = await stages(counts, 0, tools);
+  const pinged = await stages(counts, PINGS_EVERY, tools);
   const line = (name, all, y) => ({
     name,
     points: all.map(({ connections: x, ...one }) =>
@@ -67,7 +55,8 @@ export async function idle(tools) {
  * At each number of connections: memory above that of none, `each` that came since the number before, and seconds of CPU
  * in the time that is watched. The first that fails is the last.
  */
-async function stages(counts, contender, tools) {
+async function stages(counts, keepalive, tools) {
+  const contender = websocksy({ more: ['-k', String(keepalive)] });
   return withBridge(TEST, contender, tools, async ({ bridge, connect }) => {
     await sleep(REST * 1000);
     const before = memory(bridge.pid);
@@ -75,7 +64,7 @@ async function stages(counts, contender, tools) {
     for (const [i, connections] of counts.entries()) {
       const more = connections - (counts[i - 1] ?? 0);
       try {
-        const { now, cpu } = await stage(connect(more), bridge);
+        const { now, cpu } = await stage(connect(more), bridge, keepalive > 0 ? more : 0);
         const [rss, pss, own] = ['rss', 'pss', 'own'].map((name) => now[name] - before[name]);
         found.push({ connections, rss, pss, own, each: (own - (found.at(-1)?.own ?? 0)) / more, cpu });
         tools.say(`${connections}: ${Math.round(own / 1024)} KiB, ${(cpu * 1e3).toFixed(1)} ms of CPU`);
@@ -88,14 +77,15 @@ async function stages(counts, contender, tools) {
   });
 }
 
-/** Once all connections of a client are open: the memory, and the CPU time of a while. */
-async function stage(client, bridge) {
+/** Once all connections of a client are open: the memory, and the CPU time of a while, in which so many Pings came. */
+async function stage(client, bridge, least) {
   await client.next();
   await sleep(SETTLE * 1000);
   const now = memory(bridge.pid);
   const from = mainThreadSeconds(bridge.pid);
   await sleep(WATCHED * 1000);
   const cpu = mainThreadSeconds(bridge.pid) - from;
-  await client.counters(); // It would tell of a connection that was closed.
+  const { pings } = await client.counters(); // It also tells of a connection that was closed.
+  if (pings < least) throw new Error(`${pings} Pings came, for ${least} connections`);
   return { now, cpu };
 }
