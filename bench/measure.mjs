@@ -7,7 +7,7 @@ import { cpuSeconds, machineSeconds, memory } from './proc.mjs';
 
 /** Seconds until the code is compiled and buffers have grown. */
 export const WARM_UP = 0.7;
-/** Share of the machine used by others at which a measurement is made again, and how often it is made at most. */
+/** Share of the machine used by others at which a measurement is made again, and how often it is made if not told. */
 const NOISY = 0.15;
 const TRIES = 2;
 /** Seconds in which collectors of garbage come to rest before memory is read. */
@@ -16,7 +16,7 @@ export const SETTLE = 1.5;
 /** A result: `perCpu` and `rate` in `unit`, or `bytes` of memory; `busy` and `others` are shares; or `failed`. */
 export async function measure(test, contender, tools) {
   let result;
-  for (let tried = 1; tried <= TRIES; tried += 1) {
+  for (let tried = 1; tried <= (tools.tries ?? TRIES); tried += 1) {
     try {
       result = await withBridge(test, contender, tools, (ends) => once(test, contender, ends, tools));
     } catch (error) {
