@@ -11,11 +11,12 @@ import { FrameDecoder, type FrameSink } from '../../src/rfc6455/frame-decoder.ts
 import { FLOOR, loadKernel } from '../../src/rfc6455/kernel.ts';
 import { clientFrame, concat, counting, hex, hexOf, utf8 } from '../support/bytes.ts';
 import { eachCut, SEED } from '../support/cuts.ts';
+import { unlessItThrows } from '../support/kernel-way.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
 
 const KIB = 1_024;
-const KERNEL = loadKernel(512 * KIB);
+const KERNEL = unlessItThrows(() => loadKernel(512 * KIB));
 /** Where the chunks lie, and what they are decoded into, each with room for a misalignment. */
 const CHUNK_AT = FLOOR + 16;
 const TARGET_AT = 256 * KIB;
@@ -290,7 +291,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
     ['2^32 + 3', 2 ** 32 + 3],
   ] as const)('§5.2: a frame of %s bytes ends where it ends', ([, length]) => {
     // As long as that, but of a few bytes only: what is decoded into is always the same memory.
-    const kernel = loadKernel(9 * KIB * KIB)!;
+    const kernel = loadKernel(9 * KIB * KIB);
     const memory = new Uint8Array(kernel.buffer);
     const size = 4 * KIB * KIB;
     let count = 0;

@@ -32,9 +32,14 @@ export interface Finished {
   readonly stderr: string;
 }
 
-function launch(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+function launch(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  launcher: readonly string[] = [],
+): ChildProcess {
   if (!existsSync(EXECUTABLE)) throw new Error('the daemon is not built: run `npm run build` first');
-  return spawn(process.execPath, [EXECUTABLE, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [command = process.execPath, ...rest] = [...launcher, process.execPath, EXECUTABLE, ...args];
+  return spawn(command, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Runs the command to its end: for `--help`, `--check` and everything that is refused. */
@@ -52,9 +57,17 @@ export async function runCommand(args: readonly string[], env = process.env): Pr
   return { code, stdout, stderr };
 }
 
-/** Starts the daemon on 127.0.0.1 and returns when it listens; rejects with its output if it ends before that. */
-export async function startDaemon(args: readonly string[] = [], env = process.env): Promise<Daemon> {
-  const child = launch(['-l', '127.0.0.1', '-p', '0', ...args], env);
+/**
+ * Starts the daemon on 127.0.0.1 and returns when it listens; rejects with its output if it ends before that.
+ *
+ * @param launcher what runs the command, in its own process
+ */
+export async function startDaemon(
+  args: readonly string[] = [],
+  env = process.env,
+  launcher: readonly string[] = [],
+): Promise<Daemon> {
+  const child = launch(['-l', '127.0.0.1', '-p', '0', ...args], env, launcher);
   let output = '';
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   const address = await new Promise<{ host: string; port: number }>((resolve, reject) => {

@@ -33,7 +33,7 @@ export interface ServeOptions {
   /** In ms. @default off */
   readonly keepalive?: number;
   readonly limits?: Partial<Limits>;
-  /** @default 'auto' */
+  /** @default 'auto', or what TEST_KERNEL says */
   readonly kernel?: 'auto' | 'off';
   /** @default off */
   readonly compression?: CompressionOptions;
@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     backendName: 'test',
     framings,
     keepalive: options.keepalive ?? 0,
-    kernel: options.kernel ?? 'auto',
+    kernel: options.kernel ?? (process.env['TEST_KERNEL'] === 'off' ? 'off' : 'auto'),
     compression: options.compression,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
     log: createLogger('info', (line) => lines.push(line)),
