@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { DAEMON_ENVIRONMENT, NODE_OPTIONS } from './kernel-way.ts';
 
 const EXECUTABLE = fileURLToPath(new URL('../../dist/bin/websocksy.js', import.meta.url));
 
@@ -31,7 +32,10 @@ export interface Finished {
 
 function launch(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
   if (!existsSync(EXECUTABLE)) throw new Error('the daemon is not built: run `npm run build` first');
-  return spawn(process.execPath, [EXECUTABLE, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return spawn(process.execPath, [...NODE_OPTIONS, EXECUTABLE, ...args], {
+    env: { ...env, ...DAEMON_ENVIRONMENT },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
 }
 
 /** Runs the command to its end: for `--help`, `--check` and everything that is refused. */

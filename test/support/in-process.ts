@@ -14,6 +14,7 @@ import { Framings } from '../../src/plugins/framings.ts';
 import type { CompressionOptions } from '../../src/rfc6455/permessage-deflate.ts';
 import type { Resolver } from '../../src/transports/resolve.ts';
 import type { ByteStream } from './byte-stream.ts';
+import { KERNEL_OFF } from './kernel-way.ts';
 import { RawClient } from './raw-client.ts';
 import { TcpPeer } from './tcp-peer.ts';
 import { framedFlood } from './ws-wire.ts';
@@ -68,6 +69,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     backend: options.backend ?? { query: async () => ({ peer, framing }) },
     backendName: 'test',
     framings,
+    fast: !KERNEL_OFF,
     keepalive: options.keepalive ?? 0,
     compression: options.compression,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
