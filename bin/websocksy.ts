@@ -38,10 +38,6 @@ const PATH_ERRORS: Readonly<Record<string, string>> = {
   ENOTDIR: 'what should be its folder is none; choose another path with -l',
 };
 
-// Each read allocates 64 KiB outside of V8's heap and next to nothing in it, so V8 sees no reason to collect: tens of MiB of
-// dead reads pile up. From 5 % of the young generation instead of 80 % it collects every few MiB; docs/decisions/008.
-setFlagsFromString('--minor-gc-task-trigger=5');
-
 let stopAction: (() => void) | undefined;
 
 // Whoever reads the output may go away; the bridge goes on.
@@ -86,6 +82,7 @@ function check({ notices, effective }: Config): void {
 async function run(config: Config, demo: boolean): Promise<void> {
   const log = createLogger(config.logLevel, createLineWriter(process.stderr));
   const daemon = new Daemon({ ...config, log });
+  if (!daemon.usesKernel) collectEarly();
   // Before it listens: whoever starts it may stop it as soon as it says so.
   stopOnSignals(daemon);
   stopOnFailure(daemon, log);
@@ -164,6 +161,15 @@ function hints({ host, port, endpoint }: Daemon, { path }: Config): string {
   Ctrl-C ends it. All options: npm start -- --help
 
 `;
+}
+
+/**
+ * Without slabs each read allocates 64 KiB outside of V8's heap and next to nothing in it, so V8 sees no reason to collect:
+ * tens of MiB of dead reads pile up. From 5 % of the young generation instead of 80 % it collects every few MiB;
+ * docs/decisions/008.
+ */
+function collectEarly(): void {
+  setFlagsFromString('--minor-gc-task-trigger=5');
 }
 
 function version(): string {

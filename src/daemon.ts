@@ -6,7 +6,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Bridge, type BridgeServices } from './bridge.ts';
 import { messageOf } from './errors.ts';
-import { fastPath } from './fast-path.ts';
+import { type FastPath, fastPath, type NoFastPath } from './fast-path.ts';
 import { type Limits, TICK } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
@@ -15,7 +15,7 @@ import type { Framings } from './plugins/framings.ts';
 import { Compression, type CompressionOptions } from './rfc6455/permessage-deflate.ts';
 import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';
-import { acceptIntoSlabs, hasSlabSockets } from './transports/slab-socket.ts';
+import { acceptIntoSlabs } from './transports/slab-socket.ts';
 import { HIGH_WATER, STREAM_OPTIONS } from './transports/stream.ts';
 import { listenAtPath, type Release } from './unix-listener.ts';
 
@@ -35,8 +35,8 @@ export interface DaemonOptions {
   /** In ms. 0: off. */
   readonly keepalive: number;
   readonly limits: Limits;
-  /** Whether to use the kernel and slabs where they are to be had. @default true */
-  readonly fast?: boolean;
+  /** `auto`: frames are decoded in WebAssembly and sockets read into slabs, where that is to be had. @default 'auto' */
+  readonly kernel?: 'auto' | 'off';
   /** For clients that offer permessage-deflate. @default none is accepted */
   readonly compression?: CompressionOptions | undefined;
   readonly log: Logger;
@@ -58,6 +58,7 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #log: Logger;
   readonly #services: BridgeServices;
+  readonly #fast: FastPath | NoFastPath;
   readonly #bridges = new Set<Bridge>();
   readonly #server: Server;
   #host: string;
@@ -75,6 +76,7 @@ export class Daemon {
     this.#log = options.log;
     this.#host = options.host;
     this.#port = options.port;
+    this.#fast = options.kernel === 'off' ? { problem: 'configured' } : fastPath();
     this.#services = {
       routing: {
         backend: options.backend,
@@ -85,7 +87,7 @@ export class Daemon {
       },
       resolver: options.resolver ?? createResolver(),
       limits: options.limits,
-      fast: options.fast === false || !hasSlabSockets ? undefined : fastPath(),
+      fast: 'problem' in this.#fast ? undefined : this.#fast,
       compression: options.compression && new Compression(options.compression),
       keepalive: options.keepalive,
       dgramDir: options.dgramDir,
@@ -113,6 +115,11 @@ export class Daemon {
     return this.#port;
   }
 
+  /** Whether bytes go by the kernel and through slabs; otherwise the log says why not. */
+  get usesKernel(): boolean {
+    return !('problem' in this.#fast);
+  }
+
   /** Connections that are not over, those included that wait for one side's end. */
   get connections(): number {
     return this.#bridges.size;
@@ -126,13 +133,13 @@ export class Daemon {
     else this.#release = await listenAtPath(this.#server, path, socketMode, BACKLOG);
     // A stop that came in the meantime had nothing to close yet.
     if (this.#stopped !== undefined) return this.#stopListening();
-    const { fast } = this.#services;
-    if (fast !== undefined) {
-      acceptIntoSlabs(this.#server, STREAM_OPTIONS, fast.slabs, (socket) => this.#accept(socket));
-    }
+    if ('slabs' in this.#fast)
+      acceptIntoSlabs(this.#server, STREAM_OPTIONS, this.#fast.slabs, (socket) => this.#accept(socket));
     this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
     this.#ticker = setInterval(() => this.#tick(), TICK);
     this.#log.info?.(`listening on ${path === undefined ? 'ws://' : ''}${this.endpoint}`);
+    if ('problem' in this.#fast) this.#log.info?.('kernel off', { why: this.#fast.problem });
+    else this.#log.info?.('kernel on');
   }
 
   async #listenOnPort(): Promise<void> {

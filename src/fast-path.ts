@@ -1,26 +1,46 @@
 /**
- * What the fast way of the bytes needs: the kernel, and slabs in its memory. Docs: docs/hot-path.md.
+ * What the fast way of the bytes needs: the kernel, slabs in its memory, and sockets that read into them. Docs: docs/hot-path.md.
  *
  * One for the process, made when a daemon first wants it: its memory is not worth having twice.
  */
+import { messageOf } from './errors.ts';
 import { FLOOR, type Kernel, loadKernel } from './rfc6455/kernel.ts';
 import { poolBytes, SlabPool } from './slab-pool.ts';
+import { hasSlabSockets } from './transports/slab-socket.ts';
 
 export interface FastPath {
   readonly kernel: Kernel;
   readonly slabs: SlabPool;
 }
 
-let loaded: FastPath | undefined | null = null;
-
-/** Undefined: it cannot be had here, and everything goes through the heap and the decoder in TypeScript. */
-export function fastPath(): FastPath | undefined {
-  if (loaded === null) loaded = makeFastPath();
-  return loaded;
+/** Why there is none: then everything goes through the heap and the decoder in TypeScript. */
+export interface NoFastPath {
+  readonly problem: string;
 }
 
-/** One that is not shared with anybody, for tests. */
-export function makeFastPath(): FastPath | undefined {
+let found: FastPath | NoFastPath | undefined;
+
+/** The one of this process. */
+export function fastPath(): FastPath | NoFastPath {
+  found ??= findFastPath();
+  return found;
+}
+
+function findFastPath(): FastPath | NoFastPath {
+  if (!hasSlabSockets) return { problem: `the sockets of Node ${process.version} are not as they are known` };
+  try {
+    return makeFastPath();
+  } catch (error) {
+    return { problem: messageOf(error) };
+  }
+}
+
+/**
+ * One that is not shared with anybody.
+ *
+ * @throws Error that says why it cannot be had here
+ */
+export function makeFastPath(): FastPath {
   const kernel = loadKernel(poolBytes(FLOOR));
-  return kernel && { kernel, slabs: new SlabPool(kernel.buffer, FLOOR) };
+  return { kernel, slabs: new SlabPool(kernel.buffer, FLOOR) };
 }

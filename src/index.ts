@@ -50,6 +50,8 @@ export interface StartOptions {
   readonly backend?: string;
   /** What `-c` takes on the command line; a list for an option that may be repeated. */
   readonly backendOptions?: Readonly<Record<string, string | readonly string[]>>;
+  /** `off`: decodes frames in TypeScript and leaves the sockets to Node, also where there is a faster way. @default 'auto' */
+  readonly kernel?: 'auto' | 'off';
   /** Compresses messages for clients that offer it; with options of its own, or as they are by default. @default false */
   readonly compression?: boolean | StartCompression;
   /** Bounds other than the defaults. */
@@ -79,7 +81,7 @@ export async function start(options: StartOptions = {}): Promise<Daemon> {
 
 function toSettings(options: StartOptions): Setting[] {
   const { backend, backendOptions = {}, port, listen, ping, socketMode, dgramDir, plugins = [] } = options;
-  const { compression = false } = options;
+  const { compression = false, kernel } = options;
   const settings: Setting[] = [];
   const add = (section: Setting['section'], name: string, value: string | number | undefined) => {
     if (value !== undefined)
@@ -98,6 +100,7 @@ function toSettings(options: StartOptions): Setting[] {
   add('core', 'socket-mode', socketMode);
   add('core', 'dgram-dir', dgramDir);
   for (const plugin of plugins) add('core', 'plugin', plugin);
+  add('core', 'kernel', kernel);
   add('core', 'compression', compression === false ? 'off' : 'on');
   if (typeof compression === 'object') {
     add('core', 'compression-level', compression.level);

@@ -1,17 +1,25 @@
 /**
  * Cuts what a stream peer sends into messages, as the connection's framing says, and keeps what is not yet a message.
  *
- * While nothing is left over, the framing looks at the read itself and its messages are sent from there. Otherwise the
- * left-over bytes and the read are joined in a buffer that is given up as soon as a message was sent from it, since a
- * large message may still be on its way out of it: nothing that was sent is ever written to again.
+ * While nothing is left over, the framing looks at the read itself and its messages are sent from there. Otherwise it
+ * looks at the left-over bytes and the read, joined, until a message ends in the read: from there on it is the read again
+ * that is cut. Where the left-over bytes are few, they are joined on a desk that all segmenters share, only to be looked
+ * at; where they are many, in a buffer that grows and is given up as soon as a message was sent from it, since a large
+ * message may still be on its way out of it: nothing that was sent is ever written to again.
  *
  * Each byte is joined a constant number of times, and the framing is told how far it has looked, so that a message that
  * dribbles in costs time linear in its length.
  */
-import { isUtf8 } from 'node:buffer';
 import { Fault, isInstance, messageOf } from './errors.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
 import type { Framing, MessageType } from './plugins/api.ts';
+import { Utf8Slices } from './rfc6455/utf8-slices.ts';
+
+/**
+ * Where a few left-over bytes and the next read lie side by side while a framing looks at them, and at no other time: new
+ * memory for each read costs several times what the copy does. Room for a read of Node's, 64 KiB, behind as much.
+ */
+const DESK = Buffer.allocUnsafeSlow(128 * 1024);
 
 export interface SegmentSink {
   /** A message: `bytes[start, end)`, which will not change any more. */
@@ -24,6 +32,7 @@ export class Segmenter {
   readonly #maximum: number;
   readonly #firstType: MessageType;
   readonly #pending = new GrowingBuffer();
+  readonly #slices = new Utf8Slices();
   /** How many of the pending bytes the framing has seen. */
   #scanned = 0;
   /** Messages that the framing called text and that were not. */
@@ -53,19 +62,10 @@ export class Segmenter {
   /** Takes a read, which must not change any more. Throws a Fault `framing-failed` or `segment-too-large`. */
   push(bytes: Uint8Array): void {
     const pending = this.#pending;
-    if (pending.length === 0) {
-      const left = this.#cut(bytes, 0, bytes.length, false);
-      if (left < bytes.length) pending.append(bytes, left, bytes.length);
-    } else {
-      pending.append(bytes, 0, bytes.length);
-      const joined = pending.bytes;
-      const end = pending.length;
-      const left = this.#cut(joined, 0, end, false);
-      if (left > 0) {
-        pending.take();
-        pending.append(joined, left, end);
-      }
-    }
+    const waited = pending.length;
+    if (waited === 0) this.#cutRead(bytes, 0);
+    else if (waited <= bytes.length && waited + bytes.length <= DESK.length) this.#cutOnDesk(bytes, waited);
+    else this.#cutJoined(bytes, waited, 0);
     this.#scanned = pending.length;
     if (pending.length > this.#maximum) {
       throw new Fault('segment-too-large', { actual: pending.length, maximum: this.#maximum });
@@ -78,27 +78,71 @@ export class Segmenter {
    */
   message(bytes: Uint8Array): void {
     const { length } = bytes;
-    if (length === 0) this.#send(bytes, 0, 0, this.#firstType);
-    else if (this.#next(bytes, 0, length, 0, true) > 0) this.#send(bytes, 0, length, this.#type());
+    this.#slices.reset();
+    if (length === 0) this.#send(bytes, 0, 0, 0, this.#firstType);
+    else if (this.#next(bytes, 0, length, 0, true) > 0) this.#send(bytes, 0, length, length, this.#type());
     else this.#sink.onSegment(false, bytes, 0, length);
   }
 
   /** The peer is done: what is left goes out, in the messages that the framing still finds and one for the rest. */
   end(): void {
     const bytes = this.#pending.take();
-    const left = this.#cut(bytes, 0, bytes.length, true);
+    const left = this.#cut(bytes, 0, bytes.length, bytes.length, true);
     if (left < bytes.length) this.#sink.onSegment(false, bytes, left, bytes.length);
   }
 
-  /** Sends every whole message in `bytes[start, end)`, and returns where the rest begins. */
-  #cut(bytes: Uint8Array, start: number, end: number, ended: boolean): number {
+  /** Cuts a read from `start` on, before which nothing is left over. */
+  #cutRead(bytes: Uint8Array, start: number): void {
+    const end = bytes.length;
+    const left = this.#cut(bytes, start, end, end, false);
+    if (left < end) this.#pending.append(bytes, left, end);
+  }
+
+  /** Cuts the pending bytes and a read, of which the framing is shown a copy: at most twice as long as the read is. */
+  #cutOnDesk(bytes: Uint8Array, waited: number): void {
+    const pending = this.#pending;
+    const end = waited + bytes.length;
+    const scanned = this.#scanned;
+    this.#scanned = 0;
+    DESK.set(pending.bytes.subarray(0, waited));
+    DESK.set(bytes, waited);
+    const length = this.#next(DESK.subarray(0, end), 0, end, scanned, false);
+    if (length === 0) {
+      pending.append(bytes, 0, bytes.length);
+    } else if (length < waited) {
+      this.#cutJoined(bytes, waited, length);
+    } else {
+      pending.append(bytes, 0, length - waited);
+      this.#slices.reset();
+      this.#send(pending.take(), 0, length, length, this.#type());
+      this.#cutRead(bytes, length - waited);
+    }
+  }
+
+  /** Cuts the pending bytes and a read, joined. @param found the length of the first message, if it is known already */
+  #cutJoined(bytes: Uint8Array, waited: number, found: number): void {
+    const pending = this.#pending;
+    pending.append(bytes, 0, bytes.length);
+    const joined = pending.bytes;
+    const end = pending.length;
+    this.#slices.reset();
+    if (found > 0) this.#send(joined, 0, found, found, this.#type());
+    const left = this.#cut(joined, found, waited, end, false);
+    if (left > 0) pending.take();
+    if (left >= waited) this.#cutRead(bytes, left - waited);
+    else if (left > 0) pending.append(joined, left, end);
+  }
+
+  /** Sends every whole message in `bytes[start, end)` that begins before `stop`, and returns where the rest begins. */
+  #cut(bytes: Uint8Array, start: number, stop: number, end: number, ended: boolean): number {
     let at = start;
     let scanned = this.#scanned;
     this.#scanned = 0;
-    while (at < end) {
+    this.#slices.reset();
+    while (at < stop) {
       const length = this.#next(bytes, at, end, scanned, ended);
       if (length === 0) break;
-      this.#send(bytes, at, at + length, this.#type());
+      this.#send(bytes, at, at + length, stop, this.#type());
       at += length;
       scanned = 0;
     }
@@ -131,12 +175,13 @@ export class Segmenter {
     }
   }
 
-  #send(bytes: Uint8Array, start: number, end: number, type: MessageType): void {
+  /** @param stop behind which no more messages of `bytes` begin */
+  #send(bytes: Uint8Array, start: number, end: number, stop: number, type: MessageType): void {
     if (type === 'discard') return;
     let text = false;
     if (type === 'auto' || type === 'text') {
       // RFC 6455 §5.6: what goes out as text must be UTF-8.
-      text = isUtf8(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+      text = this.#slices.isUtf8(bytes, start, end, stop);
       if (!text && type === 'text') this.#mistyped += 1;
     } else if (type !== 'binary') {
       throw new Fault('framing-failed', { message: `type is ${show(type)}` });

@@ -54,6 +54,8 @@ export class SlabPool {
   /** What sockets read into. Valid until the next read of any of them. */
   readonly readSlab: Buffer;
   readonly #buffer: ArrayBuffer;
+  /** All of it. */
+  readonly #memory: Uint8Array;
   readonly #readStart: number;
   readonly #start: number;
   readonly #slabs: Lendable[] = [];
@@ -64,6 +66,7 @@ export class SlabPool {
   /** @param floor the pool begins there, and takes `poolBytes(floor)` */
   constructor(buffer: ArrayBuffer, floor: number) {
     this.#buffer = buffer;
+    this.#memory = new Uint8Array(buffer);
     this.#readStart = floor;
     this.#start = floor + READ_BYTES;
     this.readSlab = Buffer.from(buffer, floor, READ_BYTES);
@@ -100,6 +103,19 @@ export class SlabPool {
   releaseReading(slab: ReadingSlab): void {
     this.#reading -= 1;
     this.release(slab);
+  }
+
+  /**
+   * Copies `bytes[start, end)` to where `at` is in a slab, if they lie in memory of the pool's: within one memory that is
+   * done without a view of either, which costs more than to copy a short message.
+   *
+   * @returns whether it has
+   */
+  copy(bytes: Uint8Array, start: number, end: number, slab: Slab, at: number): boolean {
+    if (bytes.buffer !== this.#buffer) return false;
+    const { byteOffset } = bytes;
+    this.#memory.copyWithin(slab.bytes.byteOffset + at, byteOffset + start, byteOffset + end);
+    return true;
   }
 
   /** Whether a write still reads from it. */

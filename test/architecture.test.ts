@@ -29,14 +29,16 @@ const RULES: readonly Rule[] = [
   { from: 'src/nearest.ts', to: [] },
   { from: 'src/printable.ts', to: [] },
   { from: 'src/observability/', to: ['src/printable.ts'] },
+  // Memory: what the engine and the sockets share, and know nothing of each other by.
+  { from: 'src/slab-pool.ts', to: [], node: [] },
   // The engine: no socket, no clock.
   {
     from: 'src/rfc6455/',
-    to: ['src/errors.ts', 'src/growing-buffer.ts'],
+    to: ['src/errors.ts', 'src/growing-buffer.ts', 'src/slab-pool.ts'],
     node: ['node:crypto', 'node:zlib', 'node:buffer'],
   },
   // The ways to a peer.
-  { from: 'src/transports/', to: ['src/errors.ts'] },
+  { from: 'src/transports/', to: ['src/errors.ts', 'src/slab-pool.ts'] },
   // Built-in plugins live on what a stranger's plugin has.
   { from: 'src/plugins/backends/', to: ['src/plugins/api.ts'] },
   { from: 'src/plugins/framings/', to: ['src/plugins/api.ts'] },
@@ -74,7 +76,15 @@ const RULES: readonly Rule[] = [
     types: ['src/rfc6455/permessage-deflate.ts'],
   },
   // What joins them.
-  { from: 'src/segmenter.ts', to: ['src/errors.ts', 'src/growing-buffer.ts'], types: ['src/plugins/api.ts'] },
+  {
+    from: 'src/fast-path.ts',
+    to: ['src/errors.ts', 'src/rfc6455/kernel.ts', 'src/slab-pool.ts', 'src/transports/slab-socket.ts'],
+  },
+  {
+    from: 'src/segmenter.ts',
+    to: ['src/errors.ts', 'src/growing-buffer.ts', 'src/rfc6455/utf8-slices.ts'],
+    types: ['src/plugins/api.ts'],
+  },
   { from: 'src/client-clock.ts', to: [], types: ['src/rfc6455/connection.ts'] },
   { from: 'src/bridge-sides.ts', to: [], types: ['src/transports/transport.ts'] },
   {
@@ -112,7 +122,7 @@ const RULES: readonly Rule[] = [
       'src/transports/',
       'src/upgrade-request.ts',
     ],
-    types: ['src/plugins/'],
+    types: ['src/fast-path.ts', 'src/plugins/'],
   },
   { from: 'src/unix-listener.ts', to: ['src/transports/address.ts'] },
   {
@@ -120,6 +130,7 @@ const RULES: readonly Rule[] = [
     to: [
       'src/bridge.ts',
       'src/errors.ts',
+      'src/fast-path.ts',
       'src/limits.ts',
       'src/observability/',
       'src/plugins/',
@@ -299,6 +310,18 @@ describe('the checker reports', () => {
       'src/rfc6455/x.ts',
       "import { dial } from '../transports/dial.ts';",
       'imports src/transports/dial.ts',
+    ],
+    [
+      'the fast path in the engine, which is handed it',
+      'src/rfc6455/x.ts',
+      "import type { FastPath } from '../fast-path.ts';",
+      'imports src/fast-path.ts',
+    ],
+    [
+      'the kernel in a transport',
+      'src/transports/x.ts',
+      "import { FLOOR } from '../rfc6455/kernel.ts';",
+      'imports src/rfc6455/kernel.ts',
     ],
     [
       'the limits in the engine',

@@ -6,7 +6,7 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest';
 import { HIGH_WATER } from '../src/transports/stream.ts';
 import type { ByteStream } from './support/byte-stream.ts';
-import { leave, type Pair, type Served, serve, stable, until } from './support/in-process.ts';
+import { leave, type Pair, type Served, serve, stable, unsent, until } from './support/in-process.ts';
 import { FramingFolder } from './support/peer.ts';
 import { BINARY, clientClose, clientFrame, PING, PONG, RawClient, TEXT } from './support/raw-client.ts';
 import {
@@ -59,7 +59,7 @@ describe('a peer that does not read', () => {
     const served = await serve();
     const pair = await served.bridge();
     await served.fillPeer(pair);
-    expect(served.socketToPeer(pair.peer).writableLength).toBeLessThanOrEqual(CEILING);
+    expect(unsent(served.socketToPeer(pair.peer))).toBeLessThanOrEqual(CEILING);
     await expectServes(served);
     pair.peer.socket.resume();
     expectPattern(await pair.peer.take(FLOOD_BYTES), FLOOD_BYTES);
@@ -89,7 +89,7 @@ describe('a client that does not read', () => {
     const served = await serve();
     const pair = await served.bridge();
     await served.fillClient(pair, FLOOD);
-    expect(served.socketTo(pair.client).writableLength).toBeLessThanOrEqual(CEILING);
+    expect(unsent(served.socketTo(pair.client))).toBeLessThanOrEqual(CEILING);
     await expectServes(served);
     pair.client.stream.socket.resume();
     expectPattern((await readBytes(pair.client, FLOOD_BYTES)).bytes, FLOOD_BYTES);
@@ -118,7 +118,7 @@ describe('a client that does not read', () => {
     const served = await serve({ framing: framings.write('large', body) });
     const pair = await served.bridge();
     await served.fillClient(pair, FLOOD);
-    expect(served.socketTo(pair.client).writableLength).toBeLessThanOrEqual(CEILING + 600_000);
+    expect(unsent(served.socketTo(pair.client))).toBeLessThanOrEqual(CEILING + 600_000);
     pair.peer.end();
     sip(pair.client.stream);
     const { bytes, messages, close } = await readUntilClose(pair.client);
@@ -133,9 +133,9 @@ describe('a client that does not read', () => {
     client.stream.socket.pause();
     client.send(framedFlood());
     const socket = served.socketTo(client);
-    await until('a full client', () => socket.writableLength > 0 && socket.isPaused());
+    await until('a full client', () => unsent(socket) > 0 && socket.isPaused());
     expect(await stable(() => socket.bytesRead)).toBeLessThan(framedFlood().length);
-    expect(socket.writableLength).toBeLessThanOrEqual(CEILING);
+    expect(unsent(socket)).toBeLessThanOrEqual(CEILING);
     client.stream.socket.resume();
     expectPattern((await readBytes(client, FLOOD_BYTES)).bytes, FLOOD_BYTES);
     client.send(clientClose(1000));
@@ -153,7 +153,7 @@ describe('a client that does not read', () => {
     client.send(pings);
     let most = 0;
     await until('the last Ping', () => {
-      most = Math.max(most, socket.writableLength);
+      most = Math.max(most, unsent(socket));
       return socket.bytesRead >= pings.length;
     });
     expect(most).toBeGreaterThan(0);

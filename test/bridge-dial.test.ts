@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { Backend, Route } from '../src/plugins/api.ts';
-import { type Served, serve, stable, until } from './support/in-process.ts';
+import { type Served, serve, stable, unsent, until } from './support/in-process.ts';
 import { pendingConnects, unansweringPort } from './support/peer.ts';
 import { BINARY, clientClose, clientFrame, type RawClient, request, TEXT } from './support/raw-client.ts';
 import { refusingPort } from './support/tcp-peer.ts';
@@ -176,7 +176,7 @@ describe('frames behind the request', () => {
     const peer = await served.peers.accept();
     peer.socket.pause();
     await client.expectAccepted();
-    await until('a full peer', () => served.socketToPeer(peer).writableLength > 0 && source.isPaused());
+    await until('a full peer', () => unsent(served.socketToPeer(peer)) > 0 && source.isPaused());
     expect(await stable(() => source.bytesRead)).toBeLessThan(framedFlood().length);
     peer.socket.resume();
     expectPattern(await peer.take(FLOOD_BYTES), FLOOD_BYTES);

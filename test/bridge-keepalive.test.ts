@@ -3,7 +3,7 @@
  * test says that something does not happen, it waits until a silent client of the same daemon has been dropped twice.
  */
 import { describe, expect, type TestContext, test } from 'vitest';
-import { leave, type Pair, type Served, serve, until } from './support/in-process.ts';
+import { leave, type Pair, type Served, serve, unsent, until } from './support/in-process.ts';
 import { BINARY, clientClose, clientFrame, PING, PONG, type RawClient, TEXT } from './support/raw-client.ts';
 import { expectPattern, FLOOD, FLOOD_BYTES, framedFlood, readBytes } from './support/ws-wire.ts';
 
@@ -130,7 +130,7 @@ describe.concurrent('a client that is not read', () => {
     client.stream.socket.pause();
     client.send(framedFlood());
     const socket = served.socketTo(client);
-    await until('a full client', () => socket.writableLength > 0 && socket.isPaused());
+    await until('a full client', () => unsent(socket) > 0 && socket.isPaused());
     await twoLives(clock);
     client.stream.socket.resume();
     expectPattern((await readBytes(client, FLOOD_BYTES)).bytes, FLOOD_BYTES);

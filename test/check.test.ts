@@ -251,6 +251,8 @@ ping = 3
 # default
 #log-level = info
 # default
+#kernel = auto
+# default
 #compression = off
 # default
 #compression-level = 6

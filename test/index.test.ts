@@ -69,7 +69,10 @@ test('start takes bounds and a logger', async () => {
     limits: { messageBytes: 3 },
     log: createLogger('info', (line) => lines.push(line)),
   });
-  expect(lines).toEqual([expect.stringContaining(`listening on ws://${daemon.endpoint}`)]);
+  expect(lines).toEqual([
+    expect.stringContaining(`listening on ws://${daemon.endpoint}\n`),
+    expect.stringMatching(/ info {2}kernel (on|off why=.*)\n$/),
+  ]);
   const client = await RawClient.open(daemon);
   client.send(clientFrame(TEXT, 'four'));
   await client.expectFailed(1009);

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Fault } from '../src/errors.ts';
 import type { Framing } from '../src/plugins/api.ts';
 import { Segmenter } from '../src/segmenter.ts';
+import { eachCut, SEED, SEEDED } from './support/cuts.ts';
 import { answering, KeepingSink, lengthPrefixed, lines, singleBytes } from './support/fixtures-framings.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -19,6 +20,11 @@ function feed(framing: Framing, pieces: readonly Uint8Array[], maximum?: number)
   segmenter.end();
   expect(sink.modified).toBe(0);
   return sink;
+}
+
+/** Whether a message is UTF-8, judged by decoding it. */
+function isText(message: Buffer): boolean {
+  return Buffer.from(message.toString()).equals(message);
 }
 
 function faultOf(action: () => void): Fault {
@@ -109,6 +115,96 @@ describe('messages', () => {
   });
 });
 
+describe('a message that began in an earlier read', () => {
+  /** Answers each call with the next number, and keeps what it was shown. */
+  function scripted(...answers: number[]): Framing & { shown: string[] } {
+    const shown: string[] = [];
+    return {
+      type: 'binary',
+      shown,
+      next: (buffer, start, end) => {
+        shown.push(Buffer.from(buffer.subarray(start, end)).toString('latin1'));
+        return answers.shift() ?? 0;
+      },
+    };
+  }
+
+  test.each([
+    ['ends in the next one', [0, 6, 3], ['abcdef', 'ghi'], ['abcd', 'abcdefghi', 'ghi']],
+    ['ends with the next one', [0, 9], ['abcdefghi'], ['abcd', 'abcdefghi']],
+    ['ends where the first read did', [0, 4, 5], ['abcd', 'efghi'], ['abcd', 'abcdefghi', 'efghi']],
+    ['ends before that', [0, 2, 4, 3], ['ab', 'cdef', 'ghi'], ['abcd', 'abcdefghi', 'cdefghi', 'ghi']],
+    [
+      'ends before that, and so does another',
+      [0, 1, 3, 5],
+      ['a', 'bcd', 'efghi'],
+      ['abcd', 'abcdefghi', 'bcdefghi', 'efghi'],
+    ],
+    ['ends before that, and the next one is not whole', [0, 2, 0], ['ab'], ['abcd', 'abcdefghi', 'cdefghi']],
+    ['does not end', [0, 0], [], ['abcd', 'abcdefghi']],
+  ])('%s, and the framing is asked once for each', (_what, answers, messages, shown) => {
+    const framing = scripted(...answers);
+    const { sink, segmenter } = make(framing);
+    segmenter.push(bytes('abcd'));
+    segmenter.push(bytes('efghi'));
+    expect(sink.messages).toEqual(messages);
+    expect(framing.shown).toEqual(shown);
+    expect(segmenter.pending).toBe(9 - messages.join('').length);
+  });
+
+  test.each([
+    ['a few bytes and a read', 100, 60_000],
+    ['as many bytes as the read has', 60_000, 60_000],
+    ['one byte more than the read has', 60_001, 60_000],
+    ['a byte less than two reads of 64 KiB', 65_535, 65_536],
+    ['two reads of 64 KiB', 65_536, 65_536],
+    ['a byte more than two reads of 64 KiB', 65_536, 65_537],
+    ['far more than that', 200_000, 300_000],
+  ])('comes out the same from %s', (_what, waiting, read) => {
+    const stream = Buffer.alloc(waiting + read, 'abcdefghijklmnopqrstuvwxyz');
+    // The line goes on for a third of the read, and is followed by one that is whole and one that is not.
+    const first = waiting + Math.floor(read / 3);
+    const second = waiting + Math.floor(read / 2);
+    stream[first] = 0x0a;
+    stream[second] = 0x0a;
+    const { sink, segmenter } = make(lines());
+    segmenter.push(stream.subarray(0, waiting));
+    segmenter.push(stream.subarray(waiting));
+    segmenter.end();
+    const latin1 = stream.toString('latin1');
+    expect(sink.messages).toEqual([
+      latin1.slice(0, first + 1),
+      latin1.slice(first + 1, second + 1),
+      latin1.slice(second + 1),
+    ]);
+    expect(sink.modified).toBe(0);
+  });
+
+  test('is not mixed up with what other streams have left over', () => {
+    const streams = ['a', 'b', 'c'].map((letter) => ({ letter, ...make(lines()) }));
+    for (let length = 1; length <= 40; length += 1) {
+      for (const { letter, segmenter } of streams) segmenter.push(bytes(letter.repeat(length)));
+      for (const { letter, segmenter } of streams)
+        segmenter.push(bytes(`${letter}\n${letter.repeat(length)}`));
+      for (const { segmenter } of streams) segmenter.push(bytes('\n'));
+    }
+    for (const { letter, sink } of streams) {
+      const lengths = Array.from({ length: 40 }, (_, i) => [i + 2, i + 1]).flat();
+      expect(sink.messages).toEqual(lengths.map((length) => `${letter.repeat(length)}\n`));
+      expect(sink.modified).toBe(0);
+    }
+  });
+
+  test('fails as any other where its framing answers what cannot be, or throws', () => {
+    for (const answer of [-1, 10, 2.5, Number.NaN]) {
+      const { sink, segmenter } = make(scripted(0, answer));
+      segmenter.push(bytes('abcd'));
+      expect(faultOf(() => segmenter.push(bytes('efghi'))).details['message']).toContain('for 9 bytes');
+      expect(sink.messages).toEqual([]);
+    }
+  });
+});
+
 describe('types', () => {
   test.each([
     ['text', 'gr\xc3\xbc\xc3\x9fe\n', 'text', 0],
@@ -133,6 +229,48 @@ describe('types', () => {
     segmenter.push(bytes('gun\n\xfe\n'));
     expect(sink.types).toEqual(['text', 'binary', 'text', 'text', 'binary']);
     expect(segmenter.mistyped).toBe(2);
+  });
+
+  test('are judged by what a message holds where its end lies in the middle of a character', () => {
+    // Through each 0x82, the second of the three bytes of the Euro sign.
+    const through82: Framing = {
+      type: 'auto',
+      next: (buffer, start, end) => buffer.subarray(start, end).indexOf(0x82) + 1,
+    };
+    eachCut(bytes('a\xe2\x82\xacb\xe2\x82\xac\xc2\x82c\x82'), (pieces) => {
+      const sink = feed(through82, pieces);
+      expect(sink.messages).toEqual(['a\xe2\x82', '\xacb\xe2\x82', '\xac\xc2\x82', 'c\x82']);
+      expect(sink.types).toEqual(['binary', 'binary', 'binary', 'binary']);
+    });
+    eachCut(bytes('\xc2\x82\xe2\x82\xac\xc2\x82'), (pieces) => {
+      const sink = feed(through82, pieces);
+      expect(sink.messages).toEqual(['\xc2\x82', '\xe2\x82', '\xac\xc2\x82']);
+      expect(sink.types).toEqual(['text', 'binary', 'binary']);
+    });
+  });
+
+  test.each([
+    ['length-prefixed', () => lengthPrefixed('auto')],
+    ['newline', () => lines()],
+    ['byte at a time', () => ({ ...singleBytes(), type: 'auto' as const })],
+  ])(`of a %s framing are what each message is alone, for any cuts (TEST_SEED=${SEED})`, (_name, framing) => {
+    const piece = fc.oneof(
+      fc
+        .constantFrom('a line\n', 'gr\u00fcn\n', '\u20ac\u20ac\n', '\n', '\u{1f600}')
+        .map((text) => Buffer.from(text)),
+      fc.constantFrom('\x02\xc3\xbc', '\x01\xc3', '\x03\xe2\x82\xac', '\xff\n', '\x82').map(bytes),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        eachCut(Buffer.concat(pieces), (cut) => {
+          const { segmenter, sink } = make(framing());
+          for (const read of cut) segmenter.push(read);
+          const expected = sink.kept.map(({ atFirst }) => isText(atFirst));
+          expect(sink.kept.map(({ text }) => text)).toEqual(expected);
+        });
+      }),
+      { ...SEEDED, numRuns: 40 },
+    );
   });
 
   test('are asked for after the message was found', () => {
@@ -418,6 +556,20 @@ describe('scanned', () => {
         }
       }),
     );
+  });
+
+  test('costs copies in proportion to the length, whatever the reads bring', () => {
+    const LENGTH = 100_000;
+    for (const read of [1, 7, 300, 40_000]) {
+      const { segmenter } = make(answering(0));
+      const copies = vi.spyOn(Uint8Array.prototype, 'set');
+      for (let at = 0; at < LENGTH; at += read) segmenter.push(new Uint8Array(read));
+      const copied = copies.mock.calls.reduce((sum, [source]) => sum + source.length, 0);
+      copies.mockRestore();
+      // Each byte as it comes, twice more on the desk, and less than twice as the buffer grows.
+      expect(copied).toBeGreaterThanOrEqual(LENGTH);
+      expect(copied).toBeLessThan(5 * (LENGTH + read));
+    }
   });
 
   test('costs work in proportion to the length: joining does not copy a message once per byte', () => {

@@ -28,6 +28,7 @@ export interface Config {
   /** In ms. 0: off. */
   readonly keepalive: number;
   readonly logLevel: LogLevel;
+  readonly kernel: CoreOptions['kernel'];
   readonly limits: Limits;
   /** Undefined: off. */
   readonly compression: CompressionOptions | undefined;
@@ -77,6 +78,7 @@ export async function loadConfig(
     socketMode: core['socket-mode'],
     keepalive: core.ping * 1000,
     logLevel: core['log-level'],
+    kernel: core.kernel,
     limits: Object.freeze({
       ...DEFAULT_LIMITS,
       drainWait: core['drain-wait'] * 1000,

@@ -21,6 +21,7 @@ export interface CoreOptions {
   'dgram-dir': string | undefined;
   'socket-mode': number;
   'log-level': LogLevel;
+  kernel: (typeof KERNEL_CHOICES)[number];
   compression: boolean;
   'compression-level': number;
   'compression-window-bits': number;
@@ -33,6 +34,9 @@ export interface CoreOptions {
   /** In seconds. */
   drain: number;
 }
+
+/** Whether bytes take the fast way: `auto`, where it is to be had. */
+const KERNEL_CHOICES = ['auto', 'off'] as const;
 
 /** Whose compressed messages may refer to those before. */
 const TAKEOVERS = ['both', 'server', 'client', 'none'] as const;
@@ -111,6 +115,13 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
     default: 'info',
     description: LOG_LEVELS.join(', '),
     parse: (text) => parseWord(text, LOG_LEVELS),
+  },
+  kernel: {
+    flags: ['--kernel'],
+    placeholder: 'CHOICE',
+    default: 'auto',
+    description: 'auto or off: decode in WebAssembly and share buffers where Node can',
+    parse: (text) => parseWord(text, KERNEL_CHOICES),
   },
   compression: {
     flags: ['--compression'],

@@ -49,14 +49,17 @@ export class FrameBatch {
     else this.#reserve(MAX_HEADER, 0);
     this.#end = writeHeader(this.#bytes, this.#end, first, length);
     if (copied) {
-      this.#bytes.set(
-        start === 0 && end === payload.length ? payload : payload.subarray(start, end),
-        this.#end,
-      );
+      this.#copy(payload, start, end);
       this.#end += length;
     } else {
       this.#give(payload.subarray(start, end));
     }
+  }
+
+  #copy(payload: Uint8Array, start: number, end: number): void {
+    if (this.#slab !== undefined && this.#slabs!.copy(payload, start, end, this.#slab, this.#end)) return;
+    const whole = start === 0 && end === payload.length;
+    this.#bytes.set(whole ? payload : payload.subarray(start, end), this.#end);
   }
 
   /** A large payload at the beginning of a slab has room for its header there. */

@@ -60,19 +60,29 @@ interface WebAssemblyLike {
  * The kernel with a memory of its own.
  *
  * @param bytes of memory, at least; rounded up to whole pages
- * @returns undefined: it cannot be had here
+ * @throws Error that says why it cannot be had here
  */
-export function loadKernel(bytes: number): Kernel | undefined {
+export function loadKernel(bytes: number): Kernel {
   const { WebAssembly } = globalThis as { WebAssembly?: WebAssemblyLike };
-  if (WebAssembly === undefined || !SAME_WORDS) return undefined;
-  try {
-    const pages = Math.ceil(bytes / PAGE);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  if (WebAssembly === undefined) throw new Error('this Node runs without WebAssembly (--jitless)');
+  if (!SAME_WORDS) throw new Error('the words of this machine begin with their highest byte');
+  const pages = Math.ceil(bytes / PAGE);
+  const memory = orExplain(
+    'no address space for its memory (ulimit -v)',
+    () => new WebAssembly.Memory({ initial: pages, maximum: pages }),
+  );
+  const { run } = orExplain('no WebAssembly SIMD on this machine', () => {
     const module = new WebAssembly.Module(Buffer.from(KERNEL, 'base64'));
-    const { run } = new WebAssembly.Instance(module, { slabs: { memory } }).exports;
-    return { buffer: memory.buffer, record: new Uint32Array(memory.buffer, 0, RECORD_WORDS), run };
-  } catch {
-    // No SIMD, or no address space: the reason makes no difference to anybody.
-    return undefined;
+    return new WebAssembly.Instance(module, { slabs: { memory } }).exports;
+  });
+  return { buffer: memory.buffer, record: new Uint32Array(memory.buffer, 0, RECORD_WORDS), run };
+}
+
+/** Puts what a failure most likely means before what WebAssembly says of it. */
+function orExplain<T>(meaning: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new Error(`${meaning}: ${(error as Error).message}`);
   }
 }

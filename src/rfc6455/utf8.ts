@@ -4,12 +4,18 @@
  *
  * Strategy: long runs go to Node's `isUtf8`, which checks many bytes at once but only whole characters. What it cannot
  * judge, the rest of a character that an earlier piece began and the beginning of one that this piece leaves open, goes
- * byte by byte through the rules of RFC 3629 §4, which know after each byte which next ones are allowed.
+ * byte by byte through the rules of RFC 3629 §4, which know after each byte which next ones are allowed. So do short runs,
+ * for which a native call costs more than it saves; the ASCII that most of them consist of is skipped before.
  */
 import { isUtf8 } from 'node:buffer';
 
-/** Below this length a byte loop is quicker than the view that `isUtf8` needs. */
-const NATIVE_FROM = 64;
+/**
+ * From this length on `isUtf8` and the view that it needs are quicker than to skip ASCII byte by byte. Measured: 75 ns for
+ * any length up to 128 bytes, which are skipped in 65 to 75 ns; 64 are skipped in 21 ns.
+ */
+const NATIVE_FROM = 128;
+/** The same where there is more than ASCII, of which a byte takes about 2 ns. */
+const NATIVE_FROM_MIXED = 48;
 
 export class Utf8Validator {
   /** Continuation bytes that the character under way still needs. */
@@ -32,23 +38,15 @@ export class Utf8Validator {
 
   /** Takes `bytes[start, end)`. False: the text cannot become valid any more. */
   push(bytes: Uint8Array, start: number, end: number): boolean {
-    if (end - start < NATIVE_FROM) return this.#bytewise(bytes, start, end);
-    let from = start;
-    while (this.#missing > 0) {
-      if (!this.#step(bytes[from]!)) return false;
-      from += 1;
+    let at = start;
+    for (; at < end && this.#missing > 0; at += 1) if (!this.#step(bytes[at]!)) return false;
+    if (end - at < NATIVE_FROM) at = skipAscii(bytes, at, end);
+    if (end - at >= NATIVE_FROM_MIXED) {
+      const to = lastCharacter(bytes, at, end);
+      if (!isUtf8(bytes.subarray(at, to))) return false;
+      at = to;
     }
-    const to = lastCharacter(bytes, end);
-    if (!isUtf8(bytes.subarray(from, to))) return false;
-    return this.#bytewise(bytes, to, end);
-  }
-
-  #bytewise(bytes: Uint8Array, start: number, end: number): boolean {
-    for (let at = start; at < end; at += 1) {
-      const byte = bytes[at]!;
-      if (byte < 0x80 && this.#missing === 0) continue;
-      if (!this.#step(byte)) return false;
-    }
+    for (; at < end; at += 1) if (!this.#step(bytes[at]!)) return false;
     return true;
   }
 
@@ -79,9 +77,21 @@ export class Utf8Validator {
   }
 }
 
-/** Where the last character of a text begins that may go on behind `end`; `end` itself if none can. */
-function lastCharacter(bytes: Uint8Array, end: number): number {
-  for (let at = end - 1; at >= end - 3; at -= 1) {
+/** Where in `bytes[start, end)` the first byte that is not ASCII lies, or at most three before it; `end` if there is none. */
+function skipAscii(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  // Four at a time take half the time.
+  for (; at + 4 <= end; at += 4) {
+    if ((bytes[at]! | bytes[at + 1]! | bytes[at + 2]! | bytes[at + 3]!) >= 0x80) return at;
+  }
+  while (at < end && bytes[at]! < 0x80) at += 1;
+  return at;
+}
+
+/** Where the last character of `bytes[start, end)` begins that may go on behind `end`; `end` itself if none can. */
+export function lastCharacter(bytes: Uint8Array, start: number, end: number): number {
+  const first = Math.max(start, end - 3);
+  for (let at = end - 1; at >= first; at -= 1) {
     const byte = bytes[at]!;
     if (byte >= 0xc0) return at;
     if (byte < 0x80) return end;

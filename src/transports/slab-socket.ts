@@ -2,10 +2,12 @@
  * A socket that reads into the shared read slab and writes at once: the fast way, where Node has it.
  *
  * Reads cost no buffer, and an idle socket holds none. In bulk, after a read that fills the read slab, the
- * next one goes into a slab of the socket's own, until one does not fill it: that can be written from where it lies. A write goes to the kernel before `send` returns, or is under way
- * and pins the slab that it is read from. Both by Node's own `net.Socket`, which goes on to do everything else: connect,
- * end, errors, close. Its `write` is not to be used beside `send`.
+ * next one goes into a slab of the socket's own, until one does not fill it: that can be written from where it lies. A
+ * write goes to the kernel before `send` returns, or is under way and pins the slab that it is read from. Both by Node's
+ * own `net.Socket`, which goes on to do everything else: connect, end, errors, close. Its `write` is not to be used beside
+ * `send`.
  */
+import { channel } from 'node:diagnostics_channel';
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { READ_BYTES, type ReadingSlab, type SlabPool } from '../slab-pool.ts';
@@ -23,7 +25,27 @@ export interface SlabSocketOwner {
 }
 
 /** Whether this Node has what it takes. */
-export const hasSlabSockets = directWrite !== undefined;
+export const hasSlabSockets = directWrite !== undefined && takesReadBuffer();
+
+/** Node's documentation has `onread` only for `connect`, whose options go where these go; found out with a handle of ours. */
+function takesReadBuffer(): boolean {
+  const buffer = new Uint8Array(1);
+  let taken: unknown;
+  const handle = {
+    readStart: () => 0,
+    readStop: () => 0,
+    close: () => {},
+    useUserBuffer: (given: unknown) => {
+      taken = given;
+    },
+  };
+  try {
+    new Socket({ handle, manualStart: true, onread: { buffer: () => buffer, callback: onRead } } as object);
+  } catch {
+    return false;
+  }
+  return taken === buffer;
+}
 
 export class SlabSocket extends Socket {
   readonly #slabs: SlabPool;
@@ -32,10 +54,6 @@ export class SlabSocket extends Socket {
   /** The same, while it is the socket's own. */
   #own: ReadingSlab | undefined;
   #owner: SlabSocketOwner | undefined;
-  /** Whether its owner takes what is read. */
-  #reading = false;
-  /** What came before that. */
-  #early: Buffer | undefined;
   #unsent = 0;
 
   /** @param bulk whether what fills the read slab is to go on in a slab of the socket's own; else it is read from the shared one */
@@ -44,15 +62,16 @@ export class SlabSocket extends Socket {
     // A function is asked for a buffer when the socket is made, and then after each of its reads: what it has answered
     // is where the next one goes, whenever that is.
     const buffer = next === undefined ? slabs.readSlab : () => next.buffer;
-    // Node's documentation has `onread` only for `connect`, whose options go where these go.
-    super({ ...options, onread: { buffer, callback: onRead } } as SocketConstructorOpts);
+    super({ ...options, manualStart: true, onread: { buffer, callback: onRead } } as SocketConstructorOpts);
     this.#slabs = slabs;
     this.#next = next;
+    // Until its owner takes what is read, it waits in the kernel.
+    this.pause();
     // Functions that all sockets share, not a closure each.
     this.on('error', onError).on('end', onEnd).on('close', onClose);
   }
 
-  /** Bytes of all writes under way, each counted whole until it is over. */
+  /** Bytes of all writes that are under way, and of those that failed, each counted whole. */
   get unsent(): number {
     return this.#unsent;
   }
@@ -68,29 +87,33 @@ export class SlabSocket extends Socket {
 
   /** Begins to hand on what is read. */
   startReading(): void {
-    this.#reading = true;
-    const early = this.#early;
-    this.#early = undefined;
-    if (early !== undefined) this.#owner!.onRead(early);
     this.resume();
+  }
+
+  /** Node's stream asks for bytes one tick after the first `resume`, whether or not `pause` has come since. */
+  override read(size?: number): unknown {
+    return this.isPaused() ? null : super.read(size);
   }
 
   /** Bytes, and more of them in the same system call. They may be read until `onSent`, which pins their slabs. */
   send(bytes: Uint8Array, more?: Uint8Array): void {
+    const length = bytes.length + (more?.length ?? 0);
     const handle = (this as unknown as { _handle: SocketHandle | null })._handle;
-    if (handle === null) return;
+    if (handle === null) {
+      this.#unsent += length;
+      return;
+    }
     const first = this.#fit(bytes);
     const second = more && this.#fit(more);
     const result = directWrite!(handle, first, second);
     if (result === 0) return;
-    if (typeof result !== 'object' || result === null) {
+    this.#unsent += length;
+    if (typeof result === 'number') {
       this.destroy(writeError(result));
       return;
     }
-    const length = first.length + (second?.length ?? 0);
     this.#slabs.pin(first);
     if (second !== undefined) this.#slabs.pin(second);
-    this.#unsent += length;
     result.buffer = [first, second];
     result.oncomplete = (status) => {
       this.#slabs.unpin(first);
@@ -115,17 +138,11 @@ export class SlabSocket extends Socket {
     if (this.#unsent === 0 && !this.destroyed) this.#owner?.onSent();
   }
 
-  /** So many bytes are in the read slab. @returns false: stop reading */
-  received(length: number): boolean {
-    const bytes = (this.#next?.buffer ?? this.#slabs.readSlab).subarray(0, length);
-    if (!this.#reading) {
-      this.#early = Buffer.from(bytes);
-      return false;
-    }
-    this.#owner!.onRead(bytes);
+  /** So many bytes have been read to where the next read was to go. */
+  received(length: number): void {
+    this.#owner?.onRead((this.#next?.buffer ?? this.#slabs.readSlab).subarray(0, length));
     if (length === READ_BYTES && this.#next !== undefined && !this.destroyed) this.#readIntoOwn(this.#next);
     else if (this.#own !== undefined) this.#readIntoShared();
-    return true;
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
@@ -150,7 +167,8 @@ export class SlabSocket extends Socket {
 
 /** Node calls it, too, as a method of the socket. */
 function onRead(this: unknown, length: number): boolean {
-  return (this as SlabSocket).received(length);
+  (this as SlabSocket).received(length);
+  return true;
 }
 
 function onError(this: SlabSocket, error: Error): void {
@@ -178,6 +196,9 @@ interface ClientHandle {
   setNoDelay?(on: boolean): void;
 }
 
+/** Where Node's own server tells of each socket. */
+const accepted = channel('net.server.socket');
+
 /**
  * From now on what a listening server accepts becomes slab sockets, which are handed to `onSocket` and not announced as
  * `connection`; errors are, as before. Where Node's server is not as it is known, nothing changes.
@@ -200,6 +221,7 @@ export function acceptIntoSlabs(
     client.setNoDelay?.(true);
     count(server, socket);
     onSocket(socket);
+    if (accepted.hasSubscribers) accepted.publish({ socket });
   };
 }
 

@@ -6,6 +6,7 @@
  * other side what it has not read yet. Both waits have an end: a write that makes no progress is a stall, a side that
  * does not answer our FIN is cut after the close timeout.
  */
+import { channel } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
 import type { SlabPool } from '../slab-pool.ts';
 import { SlabSocket, type SlabSocketOwner } from './slab-socket.ts';
@@ -27,10 +28,15 @@ export const HIGH_WATER = 128 * 1024;
 /** What a socket has to be made with, to be wrapped here: an end of one direction is passed on, not answered by itself. */
 export const STREAM_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: HIGH_WATER } as const;
 
+/** Where `net.connect` tells of each socket. */
+const made = channel('net.client.socket');
+
 /** A socket that is to be connected and wrapped. @param slabs what it reads into; left out: memory of its own */
 export function streamSocket(slabs?: SlabPool): Socket {
   const options = { ...STREAM_OPTIONS, noDelay: true };
-  return slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs, true);
+  const socket = slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs, true);
+  if (made.hasSubscribers) made.publish({ socket });
+  return socket;
 }
 
 export class StreamTransport implements Transport, SlabSocketOwner {
@@ -134,7 +140,8 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   get undelivered(): number {
-    return this.#undelivered;
+    // A slab socket goes on counting what failed or came too late.
+    return this.#closed && this.#fast !== undefined ? this.#fast.unsent : this.#undelivered;
   }
 
   /** Bytes that Node has not yet been able to hand to the kernel. */
@@ -162,7 +169,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   onSent(): void {
-    if (!this.#full) return;
+    if (!this.#full || this.#ending) return;
     this.#full = false;
     this.#handler?.onDrain();
   }

@@ -32,7 +32,7 @@ export interface Transport {
 }
 
 export interface TransportHandler {
-  /** Bytes of a stream. They are the handler's own. */
+  /** Bytes of a stream. They are the handler's own for the time of this call: they may lie in the read slab. */
   onBytes(bytes: Uint8Array): void;
   /** A whole message. Without an opcode where the endpoint's messages have no type. They are the handler's own. */
   onMessage(message: Uint8Array, opcode: DataOpcode | undefined): void;

@@ -122,6 +122,7 @@ describe("the daemon's own options", () => {
     listen: ({ host }) => host,
     ping: ({ keepalive }) => keepalive,
     'log-level': ({ logLevel }) => logLevel,
+    kernel: ({ kernel }) => kernel,
     drain: ({ limits }) => limits.drainTimeout,
     'drain-wait': ({ limits }) => limits.drainWait,
     backend: ({ backendName }) => backendName,
@@ -155,6 +156,8 @@ describe("the daemon's own options", () => {
     ['ping', '86400', 86_400_000],
     ['log-level', 'trace', 'trace'],
     ['log-level', 'error', 'error'],
+    ['kernel', 'auto', 'auto'],
+    ['kernel', 'off', 'off'],
     ['compression', 'on', true],
     ['compression', 'off', false],
     ['compression-level', '1', 1],
@@ -218,6 +221,8 @@ describe("the daemon's own options", () => {
     ['listen', 'tcp://localhost', /an IP address, a host name or unix:\/\/\/PATH/],
     ['log-level', 'INFO', /one of error, warn, info, debug, trace/],
     ['log-level', '', /one of error, warn, info, debug, trace/],
+    ['kernel', 'on', /one of auto, off, not "on"/],
+    ['kernel', '', /one of auto, off/],
     ['compression', 'yes', /one of on, off, not "yes"/],
     ['compression', '', /one of on, off/],
     ['compression-level', '0', /a number from 1 to 9/],
@@ -249,7 +254,7 @@ describe("the daemon's own options", () => {
     ['keepalive', 'did you mean ping?'],
     [
       'unheard-of',
-      'there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
+      'there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, kernel, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
     ],
     ['host', "a backend's options stand below [backend]"],
     ['framing-config', "a backend's options stand below [backend]"],
@@ -500,7 +505,7 @@ describe('a mistake is named by where it was written', () => {
     ['keepalive = 1', 'test.conf:1: keepalive: unknown option: "keepalive"; did you mean ping?'],
     [
       '__proto__ = 1',
-      'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
+      'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, kernel, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
     ],
     ['host = a', 'test.conf:1: host: unknown option: "host"; a backend\'s options stand below [backend]'],
     [

@@ -52,6 +52,7 @@ const VALUES: { readonly [K in keyof CoreOptions]: readonly [string, string, str
   'dgram-dir': [tmpdir(), FIXTURES, FOLDER],
   'socket-mode': ['600', '0666', '0660'],
   'log-level': ['warn', 'debug', 'error'],
+  kernel: ['off', 'auto', 'off'],
   compression: ['on', 'off', 'on'],
   'compression-level': ['1', '2', '3'],
   'compression-window-bits': ['9', '10', '11'],
@@ -265,6 +266,8 @@ plugin = ${FIXTURES}path-backend.mjs
 # default
 #log-level = info
 # default
+#kernel = auto
+# default
 #compression = off
 # default
 #compression-level = 6
@@ -324,7 +327,7 @@ framing = ${FIXTURES}lines-framing.mjs
     const number = fc.integer({ min: 0, max: 65535 }).map(String);
     const core = fc.oneof(
       fc.tuple(fc.constantFrom('port', 'ping', 'drain', 'drain-wait'), number),
-      ...(['listen', 'plugin', 'dgram-dir', 'socket-mode', 'log-level'] as const).map((name) =>
+      ...(['listen', 'plugin', 'dgram-dir', 'socket-mode', 'log-level', 'kernel'] as const).map((name) =>
         fc.tuple(fc.constant(name), fc.constantFrom(...VALUES[name])),
       ),
       fc.tuple(fc.constant('listen'), fc.constantFrom('[::1]', 'unix:///a b/c', 'unix://@x')),

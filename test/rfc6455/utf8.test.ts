@@ -179,10 +179,12 @@ describe('the table of RFC 3629 §4', () => {
 
 describe('around the length from which the native check is used', () => {
   const CHARACTERS = ['61', 'c3a9', 'e282ac', 'f09f9880'];
+  /** Around the length for text that is not all ASCII, and around the one for any. */
+  const LENGTHS = [48, 128].flatMap((from) => Array.from({ length: 11 }, (_, i) => from - 3 + i));
 
   test('§8.1: a character may end, begin or lie open at either end of a long piece', () => {
     for (const character of CHARACTERS) {
-      for (let length = 60; length <= 70; length += 1) {
+      for (const length of LENGTHS) {
         const text = concat(hex(character), utf8('x'.repeat(length - 4)), hex(character));
         for (let first = 0; first <= 4; first += 1) {
           for (let last = text.length - 4; last <= text.length; last += 1) {
@@ -207,11 +209,29 @@ describe('around the length from which the native check is used', () => {
     }
   });
 
-  test('§8.1: a wrong byte is found at each place of a long piece', () => {
-    for (let at = 0; at < 80; at += 1) {
-      const text = utf8('x'.repeat(80));
-      text[at] = 0xff;
-      expect(new Utf8Validator().push(text, 0, 80)).toBe(false);
+  test('§8.1: a wrong byte is found at each place of a piece of each length', () => {
+    for (const length of [3, 4, 5, 47, 80, 127, 128, 140]) {
+      for (let at = 0; at < length; at += 1) {
+        for (const wrong of [0x80, 0xbf, 0xc0, 0xff]) {
+          const text = utf8('x'.repeat(length));
+          text[at] = wrong;
+          if (new Utf8Validator().push(text, 0, length)) expect.fail(`${hexOf(text)} was taken`);
+        }
+      }
+    }
+  });
+
+  test('§8.1: a wrong byte is found at each place behind a character that is not ASCII, at each place', () => {
+    for (const length of [20, 47, 48, 49, 60]) {
+      for (let wide = 0; wide < length - 2; wide += 1) {
+        for (let at = wide + 2; at < length; at += 1) {
+          const text = utf8('x'.repeat(length));
+          text.set(hex('c3a9'), wide);
+          if (!new Utf8Validator().push(text, 0, length)) expect.fail(`${hexOf(text)} was refused`);
+          text[at] = 0x80;
+          if (new Utf8Validator().push(text, 0, length)) expect.fail(`${hexOf(text)} was taken`);
+        }
+      }
     }
   });
 });

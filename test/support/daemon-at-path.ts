@@ -3,11 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { ByteStream } from './byte-stream.ts';
+import { EXECUTABLE } from './daemon.ts';
 import { RawClient, request } from './raw-client.ts';
-
-const EXECUTABLE = fileURLToPath(new URL('../../dist/bin/websocksy.js', import.meta.url));
 
 export class DaemonAtPath {
   output = '';

@@ -6,10 +6,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DAEMON_ENVIRONMENT, NODE_OPTIONS } from './kernel-way.ts';
 
-const EXECUTABLE = fileURLToPath(new URL('../../dist/bin/websocksy.js', import.meta.url));
+/** `TEST_DIST` names another build, to see tests fail on one that is broken on purpose. */
+const DIST = process.env['TEST_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url));
+export const EXECUTABLE = join(DIST, 'bin/websocksy.js');
 
 export interface Daemon {
   readonly host: string;

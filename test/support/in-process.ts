@@ -13,6 +13,7 @@ import type { Backend } from '../../src/plugins/api.ts';
 import { Framings } from '../../src/plugins/framings.ts';
 import type { CompressionOptions } from '../../src/rfc6455/permessage-deflate.ts';
 import type { Resolver } from '../../src/transports/resolve.ts';
+import { SlabSocket } from '../../src/transports/slab-socket.ts';
 import type { ByteStream } from './byte-stream.ts';
 import { KERNEL_OFF } from './kernel-way.ts';
 import { RawClient } from './raw-client.ts';
@@ -33,6 +34,8 @@ export interface ServeOptions {
   /** In ms. @default off */
   readonly keepalive?: number;
   readonly limits?: Partial<Limits>;
+  /** @default 'auto' */
+  readonly kernel?: 'auto' | 'off';
   /** @default off */
   readonly compression?: CompressionOptions;
   /** What a test expects in the log at level error. @default nothing */
@@ -71,6 +74,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     framings,
     fast: !KERNEL_OFF,
     keepalive: options.keepalive ?? 0,
+    kernel: options.kernel ?? 'auto',
     compression: options.compression,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
     log: createLogger('info', (line) => lines.push(line)),
@@ -159,7 +163,7 @@ export class Served {
     peer.socket.pause();
     client.send(framedFlood());
     const [source, sink] = [this.socketTo(client), this.socketToPeer(peer)];
-    await until('a full peer', () => sink.writableLength > 0 && source.isPaused());
+    await until('a full peer', () => unsent(sink) > 0 && source.isPaused());
     await stable(() => source.bytesRead);
     expect(source.bytesRead).toBeLessThan(framedFlood().length);
   }
@@ -169,7 +173,7 @@ export class Served {
     client.stream.socket.pause();
     peer.write(bytes);
     const [source, sink] = [this.socketToPeer(peer), this.socketTo(client)];
-    await until('a full client', () => sink.writableLength > 0 && source.isPaused());
+    await until('a full client', () => unsent(sink) > 0 && source.isPaused());
     await stable(() => source.bytesRead);
     expect(source.bytesRead).toBeLessThan(bytes.length);
   }
@@ -189,6 +193,11 @@ function find(wanted: (socket: Socket) => boolean): Socket {
   const found = [...sockets].find(wanted);
   if (found === undefined) throw new Error('the daemon has no such socket');
   return found;
+}
+
+/** What a socket of the daemon's has not been able to hand to the kernel. */
+export function unsent(socket: Socket): number {
+  return socket instanceof SlabSocket ? socket.unsent : socket.writableLength;
 }
 
 /** Waits until it is so. */

@@ -226,7 +226,8 @@ export class RecordingHandler implements TransportHandler {
 
   onBytes(bytes: Uint8Array): void {
     this.received += bytes.length;
-    this.#chunks.push(bytes);
+    // They may lie in the read slab, which the next read writes over.
+    this.#chunks.push(Buffer.from(bytes));
     this.#note('bytes');
   }
   onMessage(bytes: Uint8Array, opcode: DataOpcode): void {
