@@ -34,7 +34,7 @@ export interface ServeOptions {
   /** In ms. @default off */
   readonly keepalive?: number;
   readonly limits?: Partial<Limits>;
-  /** @default 'auto' */
+  /** @default as the run of the suite has it */
   readonly kernel?: 'auto' | 'off';
   /** @default off */
   readonly compression?: CompressionOptions;
@@ -72,9 +72,8 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     backend: options.backend ?? { query: async () => ({ peer, framing }) },
     backendName: 'test',
     framings,
-    fast: !KERNEL_OFF,
     keepalive: options.keepalive ?? 0,
-    kernel: options.kernel ?? 'auto',
+    kernel: options.kernel ?? (KERNEL_OFF ? 'off' : 'auto'),
     compression: options.compression,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
     log: createLogger('info', (line) => lines.push(line)),
