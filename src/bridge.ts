@@ -22,6 +22,7 @@
  */
 import type { Socket } from 'node:net';
 import { ClientSide, PeerSide } from './bridge-sides.ts';
+import { Cancellation } from './cancellation.ts';
 import { ClientClock } from './client-clock.ts';
 import { ConnectionLog } from './connection-log.ts';
 import { asFault, Fault, isInstance } from './errors.ts';
@@ -34,8 +35,7 @@ import { BINARY, type DataOpcode, TEXT } from './rfc6455/opcodes.ts';
 import type { Compression } from './rfc6455/permessage-deflate.ts';
 import { type Plan, planRoute, Rejection, type RoutingOptions } from './routing.ts';
 import { Segmenter, type SegmentSink } from './segmenter.ts';
-import { dial } from './transports/dial.ts';
-import type { Resolver } from './transports/resolve.ts';
+import { type DialOptions, dial } from './transports/dial.ts';
 import { StreamTransport } from './transports/stream.ts';
 import type { Transport } from './transports/transport.ts';
 import { ClientRequest } from './upgrade-request.ts';
@@ -43,7 +43,7 @@ import { ClientRequest } from './upgrade-request.ts';
 /** What all bridges of a daemon share. */
 export interface BridgeServices {
   readonly routing: RoutingOptions;
-  readonly resolver: Resolver;
+  readonly dialing: DialOptions;
   readonly limits: Limits;
   /** Undefined: everything goes through the heap, and frames through the decoder in TypeScript. */
   readonly fast: FastPath | undefined;
@@ -51,8 +51,6 @@ export interface BridgeServices {
   readonly compression: Compression | undefined;
   /** Time without a byte from the client before it is sent a Ping, and from then on before it is dropped, in ms. 0: off. */
   readonly keepalive: number;
-  /** The folder in which clients of Unix datagram peers bind a path, if not an abstract name. */
-  readonly dgramDir: string | undefined;
   /** What a client is called that has no address. */
   readonly clientName: string;
   readonly log: Logger;
@@ -76,7 +74,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #plan: Plan | undefined;
   #target: string | undefined;
   /** Aborted when the peer is not wanted any more before it is there. */
-  #deciding: AbortController | undefined;
+  #deciding: Cancellation | undefined;
 
   #clientFull = false;
   /** The next turn of the event loop was asked for, by one direction or by both: it serves both. */
@@ -260,23 +258,19 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   // ------------------------------------------------------------------------------------------------- the rest
 
   async #connectPeer(request: OpeningRequest): Promise<void> {
-    const { routing, limits, resolver, dgramDir, fast } = this.#services;
-    const controller = new AbortController();
-    this.#deciding = controller;
+    const { routing, limits, dialing } = this.#services;
+    const deciding = new Cancellation();
+    this.#deciding = deciding;
     try {
       const plan = await planRoute(
         new ClientRequest(request, this.#remoteAddress, this.#remotePort),
         routing,
-        controller,
+        deciding,
       );
       this.#plan = plan;
       this.#story.dialling(plan);
       const segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
-      const peer = await dial(
-        plan.address,
-        { ...limits, resolver, dgramDir, slabs: fast?.slabs },
-        controller.signal,
-      );
+      const peer = await dial(plan.address, dialing, deciding);
       if (this.#connection.state === 'deciding') this.#open(peer, plan, segmenter);
       else peer.destroy();
     } catch (error) {

@@ -3,7 +3,7 @@
  *
  * The fields of the last line are for scripts, too: docs/errors.md says what `why` means.
  */
-import { Fault, type FaultCode, stackOf } from './errors.ts';
+import { Fault, PLUGIN_FAULTS, stackOf } from './errors.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Plan } from './routing.ts';
 import { formatAddress, formatEndpoint } from './transports/address.ts';
@@ -23,14 +23,6 @@ export interface Summary {
   readonly peer: Transport | undefined;
   readonly why: Fault | undefined;
 }
-
-/** What a plugin, or a line of a target file, has done wrong: whoever runs the daemon will want to know. */
-const PLUGIN_FAULTS: readonly FaultCode[] = [
-  'route-invalid',
-  'backend-failed',
-  'backend-timeout',
-  'framing-failed',
-];
 
 export class ConnectionLog {
   readonly #id: number;

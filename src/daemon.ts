@@ -77,6 +77,8 @@ export class Daemon {
     this.#host = options.host;
     this.#port = options.port;
     this.#fast = options.kernel === 'off' ? { problem: 'configured' } : fastPath();
+    const fast = 'problem' in this.#fast ? undefined : this.#fast;
+    const { dialTimeout, closeTimeout, stallTimeout } = options.limits;
     this.#services = {
       routing: {
         backend: options.backend,
@@ -85,12 +87,18 @@ export class Daemon {
         queryTimeout: options.limits.queryTimeout,
         segmentBytes: options.limits.segmentBytes,
       },
-      resolver: options.resolver ?? createResolver(),
+      dialing: {
+        resolver: options.resolver ?? createResolver(),
+        dgramDir: options.dgramDir,
+        slabs: fast?.slabs,
+        dialTimeout,
+        closeTimeout,
+        stallTimeout,
+      },
       limits: options.limits,
-      fast: 'problem' in this.#fast ? undefined : this.#fast,
+      fast,
       compression: options.compression && new Compression(options.compression),
       keepalive: options.keepalive,
-      dgramDir: options.dgramDir,
       clientName: options.path === undefined ? 'unknown' : 'unix',
       log: options.log,
       onFinished: (bridge) => this.#remove(bridge),

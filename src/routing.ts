@@ -5,6 +5,7 @@
  * turned into a Fault that ends this connection; what the backend said on purpose (a refusal, "nothing here") becomes a
  * Rejection.
  */
+import type { Cancellation } from './cancellation.ts';
 import { FAULTS, Fault, type FaultCode, type FaultDetails, isInstance, messageOf } from './errors.ts';
 import type { Backend, Framing, Refusal, Route, UpgradeRequest } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
@@ -64,13 +65,13 @@ export interface RoutingOptions {
   readonly segmentBytes: number;
 }
 
-/** @throws Rejection for a no of the backend's; Fault for a failure of the backend's; the signal's reason if aborted */
+/** @throws Rejection for a no of the backend's; Fault for a failure of the backend's; the reason if it was cancelled */
 export async function planRoute(
   request: UpgradeRequest,
   options: RoutingOptions,
-  controller: AbortController,
+  cancellation: Cancellation,
 ): Promise<Plan> {
-  const answer: unknown = await ask(request, options, controller);
+  const answer: unknown = await ask(request, options, cancellation);
   if (answer === null) {
     throw new Rejection('route-none', FAULTS['route-none'].status, FAULTS['route-none'].text, []);
   }
@@ -99,32 +100,31 @@ function blame({ backendName: backend }: RoutingOptions, answer: unknown): Fault
 function ask(
   request: UpgradeRequest,
   { backend, backendName, queryTimeout }: RoutingOptions,
-  controller: AbortController,
+  cancellation: Cancellation,
 ): Promise<Route | Refusal | null> {
-  const { signal } = controller;
   return new Promise((resolve, reject) => {
     const timer =
       queryTimeout > 0
         ? setTimeout(
-            () => controller.abort(new Fault('backend-timeout', { backend: backendName })),
+            () => cancellation.abort(new Fault('backend-timeout', { backend: backendName })),
             queryTimeout,
           )
         : undefined;
     const settle = () => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      cancellation.removeEventListener('abort', onAbort);
     };
     const onAbort = () => {
       settle();
-      reject(signal.reason);
+      reject(cancellation.reason);
     };
     const onFailure = (error: unknown) => {
       settle();
       reject(new Fault('backend-failed', { backend: backendName, message: messageOf(error) }, error));
     };
-    signal.addEventListener('abort', onAbort);
+    cancellation.addEventListener('abort', onAbort);
     try {
-      Promise.resolve(backend.query(request, signal)).then((answer) => {
+      Promise.resolve(backend.query(request, cancellation.signal)).then((answer) => {
         settle();
         resolve(answer);
       }, onFailure);
@@ -167,7 +167,7 @@ function readRoute(route: Route, request: UpgradeRequest, { framings, segmentByt
   if (subprotocol !== undefined && !request.subprotocols.includes(subprotocol)) {
     throw new Error(`subprotocol ${JSON.stringify(subprotocol)} was not offered by the client`);
   }
-  const address = parseAddress(peer);
+  const address = addressOf(peer);
   requireNative(address);
   const framing = framings.create(framingName, framingConfig, { maximum: segmentBytes });
   const at = origin === undefined ? '' : `${origin}: `;
@@ -175,6 +175,22 @@ function readRoute(route: Route, request: UpgradeRequest, { framings, segmentByt
     ? undefined
     : `${at}the peer ${JSON.stringify(peer)} names no scheme and is taken as tcp://`;
   return { address, framingName, framing, subprotocol, notice };
+}
+
+/** Peers whose addresses are kept. A configuration names fewer; of a backend that makes them up the oldest goes. */
+export const MAX_ADDRESSES = 1000;
+
+const addresses = new Map<string, PeerAddress>();
+
+/** What `parseAddress` says of it, read once: most clients go where one before them has gone. */
+function addressOf(peer: string): PeerAddress {
+  let address = addresses.get(peer);
+  if (address === undefined) {
+    address = parseAddress(peer);
+    if (addresses.size >= MAX_ADDRESSES) addresses.delete(addresses.keys().next().value!);
+    addresses.set(peer, address);
+  }
+  return address;
 }
 
 function requireText(member: keyof Route, value: unknown): void {

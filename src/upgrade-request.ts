@@ -6,6 +6,8 @@ import type { UpgradeRequest } from './plugins/api.ts';
 import type { OpeningRequest } from './rfc6455/handshake.ts';
 import { trimOws } from './rfc6455/http-syntax.ts';
 
+const NONE: readonly string[] = Object.freeze([]);
+
 export class ClientRequest implements UpgradeRequest {
   readonly target: string;
   readonly headers: ReadonlyMap<string, string>;
@@ -22,7 +24,7 @@ export class ClientRequest implements UpgradeRequest {
     this.target = request.target;
     this.headers = request.headers;
     // What the answer is checked against is not the plugin's to change.
-    this.subprotocols = Object.freeze([...request.subprotocols]);
+    this.subprotocols = request.subprotocols.length === 0 ? NONE : Object.freeze([...request.subprotocols]);
     this.remoteAddress = remoteAddress;
     this.remotePort = remotePort;
   }

@@ -24,6 +24,7 @@ interface Rule {
 const RULES: readonly Rule[] = [
   // The leaves.
   { from: 'src/errors.ts', to: [] },
+  { from: 'src/cancellation.ts', to: [] },
   { from: 'src/limits.ts', to: [] },
   { from: 'src/growing-buffer.ts', to: [] },
   { from: 'src/nearest.ts', to: [] },
@@ -38,7 +39,7 @@ const RULES: readonly Rule[] = [
     node: ['node:crypto', 'node:zlib', 'node:buffer'],
   },
   // The ways to a peer.
-  { from: 'src/transports/', to: ['src/errors.ts', 'src/slab-pool.ts'] },
+  { from: 'src/transports/', to: ['src/errors.ts', 'src/slab-pool.ts'], types: ['src/cancellation.ts'] },
   // Built-in plugins live on what a stranger's plugin has.
   { from: 'src/plugins/backends/', to: ['src/plugins/api.ts'] },
   { from: 'src/plugins/framings/', to: ['src/plugins/api.ts'] },
@@ -101,6 +102,7 @@ const RULES: readonly Rule[] = [
       'src/transports/address.ts',
       'src/transports/native.ts',
     ],
+    types: ['src/cancellation.ts'],
   },
   {
     from: 'src/connection-log.ts',
@@ -111,6 +113,7 @@ const RULES: readonly Rule[] = [
     from: 'src/bridge.ts',
     to: [
       'src/bridge-sides.ts',
+      'src/cancellation.ts',
       'src/client-clock.ts',
       'src/connection-log.ts',
       'src/errors.ts',

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { asFault, FAULTS, Fault, type FaultCode, messageOf } from '../src/errors.ts';
+import { asFault, FAULTS, Fault, type FaultCode, messageOf, PLUGIN_FAULTS } from '../src/errors.ts';
 
 const SRC = new URL('../src/', import.meta.url).pathname;
 const codes = Object.keys(FAULTS) as FaultCode[];
@@ -100,6 +100,27 @@ describe('Fault', () => {
     const fault = new Fault('stopping');
     expect('cause' in fault).toBe(false);
     expect(fault.details).toEqual({});
+  });
+
+  test.each(codes)('%s has a stack if the log shows one for it, and else none', (code) => {
+    const traced = code === 'internal' || PLUGIN_FAULTS.includes(code);
+    expect(new Fault(code).stack?.includes('errors.test.ts')).toBe(traced);
+  });
+
+  test('leaves the stacks of other errors as they are', () => {
+    const limit = Error.stackTraceLimit;
+    new Fault('peer-closed');
+    expect(Error.stackTraceLimit).toBe(limit);
+    expect(new Error('unforeseen').stack).toContain('errors.test.ts');
+  });
+
+  test('can be made in a program that has frozen its built-ins', () => {
+    Object.defineProperty(Error, 'stackTraceLimit', { writable: false });
+    try {
+      expect(new Fault('peer-closed').code).toBe('peer-closed');
+    } finally {
+      Object.defineProperty(Error, 'stackTraceLimit', { writable: true });
+    }
   });
 });
 

@@ -1,9 +1,10 @@
 /** A backend may do anything short of blocking the thread; whatever it does ends in a Plan, a Rejection or a Fault. */
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { Cancellation } from '../src/cancellation.ts';
 import { Fault } from '../src/errors.ts';
 import type { Backend, UpgradeRequest } from '../src/plugins/api.ts';
 import { Framings } from '../src/plugins/framings.ts';
-import { type Plan, planRoute, Rejection } from '../src/routing.ts';
+import { MAX_ADDRESSES, type Plan, planRoute, Rejection } from '../src/routing.ts';
 import { ClientRequest } from '../src/upgrade-request.ts';
 
 const request = new ClientRequest(
@@ -23,13 +24,13 @@ const OPTIONS = { backendName: 'test', framings, segmentBytes: 1000 };
 
 interface Asked {
   readonly queryTimeout?: number;
-  readonly controller?: AbortController;
+  readonly cancellation?: Cancellation;
 }
 
 function plan(query: (...args: never[]) => unknown, asked: Asked = {}): Promise<Plan> {
-  const { queryTimeout = 0, controller = new AbortController() } = asked;
+  const { queryTimeout = 0, cancellation = new Cancellation() } = asked;
   const backend = { query } as Backend;
-  return planRoute(request, { ...OPTIONS, backend, queryTimeout }, controller);
+  return planRoute(request, { ...OPTIONS, backend, queryTimeout }, cancellation);
 }
 
 /** What the backend's answer is turned into. */
@@ -86,11 +87,11 @@ describe('a route', () => {
 
   test('is asked for with the request and a signal that is not aborted', async () => {
     const query = vi.fn(async (_request: UpgradeRequest, _signal: AbortSignal) => ({ peer: 'echo://' }));
-    const controller = new AbortController();
-    await plan(query, { controller });
+    const cancellation = new Cancellation();
+    await plan(query, { cancellation });
     expect(query).toHaveBeenCalledTimes(1);
-    expect(query.mock.calls[0]).toEqual([request, controller.signal]);
-    expect(controller.signal.aborted).toBe(false);
+    expect(query.mock.calls[0]).toEqual([request, cancellation.signal]);
+    expect(cancellation.signal.aborted).toBe(false);
   });
 
   test('is asked for as a method, so that a backend may be an object of a class', async () => {
@@ -101,7 +102,7 @@ describe('a route', () => {
       }
     }
     const options = { ...OPTIONS, backend: new OwnBackend(), queryTimeout: 0 };
-    expect(await planRoute(request, options, new AbortController())).toMatchObject({ framingName: 'auto' });
+    expect(await planRoute(request, options, new Cancellation())).toMatchObject({ framingName: 'auto' });
   });
 
   test.each([
@@ -366,40 +367,40 @@ describe('a backend that fails', () => {
     const never = () => new Promise(() => {});
 
     test('is a 504 when its time is up, and its signal is aborted with that reason', async () => {
-      const controller = new AbortController();
-      const failure = failureOf(plan(never, { queryTimeout: 20, controller }));
-      expect(controller.signal.aborted).toBe(false);
+      const cancellation = new Cancellation();
+      const failure = failureOf(plan(never, { queryTimeout: 20, cancellation }));
+      expect(cancellation.signal.aborted).toBe(false);
       const fault = await failure;
       expect(fault).toMatchObject({ code: 'backend-timeout', status: 504 });
-      expect(controller.signal.aborted).toBe(true);
-      expect(controller.signal.reason).toBe(fault);
+      expect(cancellation.signal.aborted).toBe(true);
+      expect(cancellation.signal.reason).toBe(fault);
     });
 
     test('has a timer with a limit and none with 0', () => {
       const before = timers();
-      const controller = new AbortController();
-      plan(never, { queryTimeout: 60_000, controller }).catch(() => {});
+      const cancellation = new Cancellation();
+      plan(never, { queryTimeout: 60_000, cancellation }).catch(() => {});
       expect(timers()).toBe(before + 1);
-      controller.abort();
+      cancellation.abort(new Fault('client-vanished'));
       expect(timers()).toBe(before);
       void plan(never, { queryTimeout: 0 });
       expect(timers()).toBe(before);
     });
 
     test('is given up when the client leaves, with the reason it left for', async () => {
-      const controller = new AbortController();
-      const failure = failureOf(plan(never, { queryTimeout: 60_000, controller }));
+      const cancellation = new Cancellation();
+      const failure = failureOf(plan(never, { queryTimeout: 60_000, cancellation }));
       const left = new Fault('client-vanished');
-      controller.abort(left);
+      cancellation.abort(left);
       expect(await failure).toBe(left);
     });
 
     test('and answering too late changes nothing any more', async () => {
-      const controller = new AbortController();
+      const cancellation = new Cancellation();
       const late = new Promise((resolve) => {
-        controller.signal.addEventListener('abort', () => resolve({ peer: 'echo://' }));
+        cancellation.signal.addEventListener('abort', () => resolve({ peer: 'echo://' }));
       });
-      expect(await failureOf(plan(() => late, { queryTimeout: 20, controller }))).toMatchObject({
+      expect(await failureOf(plan(() => late, { queryTimeout: 20, cancellation }))).toMatchObject({
         code: 'backend-timeout',
       });
     });
@@ -426,27 +427,51 @@ describe('a backend that fails', () => {
       },
     ],
   ])('and one that %s in time leaves neither a timer nor a listener behind', async (_what, query) => {
-    const controller = new AbortController();
-    const { signal } = controller;
+    const cancellation = new Cancellation();
     const listening = new Set<unknown>();
-    const add = signal.addEventListener.bind(signal) as (...args: unknown[]) => void;
-    const remove = signal.removeEventListener.bind(signal) as (...args: unknown[]) => void;
-    Object.assign(signal, {
-      addEventListener(type: string, listener: unknown) {
+    const add = cancellation.addEventListener.bind(cancellation);
+    const remove = cancellation.removeEventListener.bind(cancellation);
+    Object.assign(cancellation, {
+      addEventListener(type: 'abort', listener: () => void) {
         listening.add(listener);
         add(type, listener);
       },
-      removeEventListener(type: string, listener: unknown) {
+      removeEventListener(type: 'abort', listener: () => void) {
         listening.delete(listener);
         remove(type, listener);
       },
     });
     // Only microtasks lie between the two counts, so no timer of anybody else's can come or go.
     const before = timers();
-    await plan(query, { queryTimeout: 60_000, controller }).catch(() => {});
+    await plan(query, { queryTimeout: 60_000, cancellation }).catch(() => {});
     expect(timers()).toBe(before);
     expect(listening.size).toBe(0);
-    expect(signal.aborted).toBe(false);
+    expect(cancellation.aborted).toBe(false);
+  });
+});
+
+describe('the address of a peer', () => {
+  const addressOf = async (peer: string) => (await planOf({ peer })).address;
+
+  test('is read once for all clients that go there', async () => {
+    const first = await addressOf('tcp://127.0.0.1:1');
+    expect(first).toEqual({ kind: 'tcp', host: '127.0.0.1', port: 1 });
+    expect(await addressOf('tcp://127.0.0.1:1')).toBe(first);
+    expect(await addressOf('tcp://127.0.0.1:01')).toEqual(first);
+  });
+
+  test('is kept for so many peers, and the oldest goes', async () => {
+    const first = await addressOf('unix:///run/first');
+    for (let i = 1; i < MAX_ADDRESSES; i += 1) await addressOf(`unix:///run/${i}`);
+    expect(await addressOf('unix:///run/first')).toBe(first);
+    await addressOf('unix:///run/one-more');
+    const again = await addressOf('unix:///run/first');
+    expect(again).toEqual(first);
+    expect(again).not.toBe(first);
+  });
+
+  test('that is none is refused every time', async () => {
+    for (let i = 0; i < 2; i += 1) await expectInvalid({ peer: 'http://host:80' }, /unknown scheme/);
   });
 });
 

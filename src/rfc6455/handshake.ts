@@ -4,7 +4,7 @@
  * `checkRequest` throws a Fault whose code says which rule was broken. The responses are complete: a client that does
  * not speak WebSocket can show them to its user.
  */
-import { createHash } from 'node:crypto';
+import * as crypto from 'node:crypto';
 import { Fault } from '../errors.ts';
 import { type ExtensionOffer, parseExtensions } from './extensions.ts';
 import { isFieldValue, isToken, listElements, listIncludes } from './http-syntax.ts';
@@ -121,8 +121,14 @@ function parseSubprotocols(value: string | undefined): string[] {
 
 /** §4.2.2 item 5.4: the base64 of the SHA-1 of key and GUID. */
 export function acceptKey(key: string): string {
-  return createHash('sha1').update(key).update(KEY_GUID).digest('base64');
+  return sha1(key + KEY_GUID);
 }
+
+/** Node 20.12 and later do it in one call, in a third of the time. */
+const sha1: (text: string) => string =
+  crypto.hash === undefined
+    ? (text) => crypto.createHash('sha1').update(text).digest('base64')
+    : (text) => crypto.hash('sha1', text, 'base64');
 
 /** The 101 of §4.2.2, with the chosen subprotocol and the agreed extensions if there are any. */
 export function acceptResponse(

@@ -54,7 +54,10 @@ export function listElements(value: string): string[] {
 
 /** Whether a list names a token, in any case. */
 export function listIncludes(value: string | undefined, token: string): boolean {
-  return value !== undefined && listElements(value).some((element) => element.toLowerCase() === token);
+  if (value === undefined) return false;
+  // Most lists have one element. One of the token's length is the token or does not have it.
+  if (value.length === token.length) return value.toLowerCase() === token;
+  return listElements(value).some((element) => element.toLowerCase() === token);
 }
 
 /** Without leading and trailing optional white space (§5.6.3), which is spaces and tabs alone. */

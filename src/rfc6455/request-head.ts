@@ -3,12 +3,13 @@
  *
  * One state machine looks at each byte once, whatever the cuts of the reads, and fails at the first byte that no
  * request can have: what is not HTTP at all is told so at once. It is strict where leniency has made request smuggling
- * possible: bare CR and LF, NUL, folded lines, space before the colon.
+ * possible: bare CR and LF, NUL, folded lines, space before the colon. Most bytes lie inside of a token or a value and
+ * change no state; a tight loop passes over them.
  *
  * It does not judge what the request asks for; that is handshake.ts.
  */
 import { Fault } from '../errors.ts';
-import { COLON, CR, HTAB, isTokenByte, isValueByte, LF, SP } from './http-syntax.ts';
+import { COLON, CR, isOws, isTokenByte, isValueByte, LF, SP } from './http-syntax.ts';
 
 export interface RequestHead {
   readonly method: string;
@@ -42,17 +43,18 @@ type State =
 /** RFC 6455 §11.3 and RFC 9112 §3.2: of these a second one makes the request ambiguous. */
 const SINGLE = new Set(['host', 'sec-websocket-key', 'sec-websocket-version', 'origin', 'content-length']);
 
+const NO_BYTES = Buffer.alloc(0);
+
 export class RequestHeadParser {
   readonly #limits: HeadLimits;
   #state: State = 'start';
   /** All bytes of the head so far: the first chunk itself while that is enough, then a buffer of our own. */
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NO_BYTES;
   #length = 0;
   #owned = false;
   #at = 0;
-  /** Where the token under way began, and where the value under way ends without its trailing white space. */
+  /** Where the token or value under way began. */
   #tokenStart = 0;
-  #valueEnd = 0;
   #name = '';
   #method = '';
   #target = '';
@@ -74,7 +76,9 @@ export class RequestHeadParser {
     const before = this.#length;
     this.#append(chunk);
     const end = Math.min(this.#length, this.#limits.headBytes);
-    while (this.#at < end) {
+    for (;;) {
+      this.#passRun(end);
+      if (this.#at >= end) break;
       this.#take(this.#bytes[this.#at]!);
       this.#at += 1;
       if (this.#state === 'done') return this.#at - before;
@@ -112,6 +116,32 @@ export class RequestHeadParser {
     this.#length = length;
   }
 
+  /** Passes over what lies inside of a token or a value, up to the byte that ends it, which `#take` then judges. */
+  #passRun(end: number): void {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    switch (this.#state) {
+      case 'method':
+      case 'name':
+        while (at < end && isTokenByte(bytes[at]!)) at += 1;
+        break;
+      case 'target':
+      case 'version':
+        while (at < end && isVisible(bytes[at]!)) at += 1;
+        break;
+      case 'value-start':
+        while (at < end && isOws(bytes[at]!)) at += 1;
+        if (at === end) break;
+        this.#begin('value', at);
+        while (at < end && isValueByte(bytes[at]!)) at += 1;
+        break;
+      case 'value':
+        while (at < end && isValueByte(bytes[at]!)) at += 1;
+        break;
+    }
+    this.#at = at;
+  }
+
   #take(byte: number): void {
     switch (this.#state) {
       case 'start':
@@ -120,8 +150,11 @@ export class RequestHeadParser {
           this.#state = 'empty-line';
           return;
         }
-        this.#beginMethod(byte);
-        return;
+        if (isTokenByte(byte)) {
+          this.#begin('method', this.#at);
+          return;
+        }
+        break;
       case 'empty-line':
         if (byte === LF) {
           this.#state = 'method';
@@ -130,7 +163,6 @@ export class RequestHeadParser {
         }
         break;
       case 'method':
-        if (isTokenByte(byte)) return;
         if (byte === SP && this.#at > this.#tokenStart) {
           this.#method = this.#token();
           this.#begin('target');
@@ -138,7 +170,6 @@ export class RequestHeadParser {
         }
         break;
       case 'target':
-        if (byte > SP && byte < 0x7f) return;
         if (byte === SP && this.#at > this.#tokenStart) {
           this.#target = this.#token();
           this.#begin('version');
@@ -146,7 +177,6 @@ export class RequestHeadParser {
         }
         break;
       case 'version':
-        if (byte > SP && byte < 0x7f) return;
         if (byte === CR) {
           this.#version = this.#token();
           this.#state = 'line-end';
@@ -176,7 +206,6 @@ export class RequestHeadParser {
         // White space here would be obs-fold (RFC 9112 §5.2).
         break;
       case 'name':
-        if (isTokenByte(byte)) return;
         if (byte === COLON) {
           this.#name = this.#token().toLowerCase();
           this.#state = 'value-start';
@@ -184,46 +213,26 @@ export class RequestHeadParser {
         }
         // White space before the colon (RFC 9112 §5.1) ends here too.
         break;
-      case 'value-start':
-        if (byte === SP || byte === HTAB) return;
-        this.#begin('value', this.#at);
-        this.#valueEnd = this.#at;
-        this.#takeValue(byte);
-        return;
       case 'value':
-        this.#takeValue(byte);
-        return;
+        if (byte === CR) {
+          this.#addField();
+          this.#state = 'line-end';
+          return;
+        }
+        break;
       case 'head-end':
         if (byte === LF) {
           this.#state = 'done';
           return;
         }
         break;
-      case 'done':
-        break;
     }
-    this.#refuse(byte);
-  }
-
-  #beginMethod(byte: number): void {
-    if (!isTokenByte(byte)) this.#refuse(byte);
-    this.#begin('method', this.#at);
-  }
-
-  #takeValue(byte: number): void {
-    if (byte === CR) {
-      this.#addField();
-      this.#state = 'line-end';
-    } else if (!isValueByte(byte)) {
-      this.#refuse(byte);
-    } else if (byte !== SP && byte !== HTAB) {
-      this.#valueEnd = this.#at + 1;
-    }
+    throw new Fault('head-malformed', { at: this.#at, byte: `0x${byte.toString(16)}`, in: this.#state });
   }
 
   #addField(): void {
     const name = this.#name;
-    const value = this.#bytes.toString('latin1', this.#tokenStart, this.#valueEnd);
+    const value = this.#value();
     const earlier = this.#headers.get(name);
     if (earlier === undefined) {
       this.#headers.set(name, value);
@@ -244,7 +253,14 @@ export class RequestHeadParser {
     return this.#bytes.toString('latin1', this.#tokenStart, this.#at);
   }
 
-  #refuse(byte: number): never {
-    throw new Fault('head-malformed', { at: this.#at, byte: `0x${byte.toString(16)}`, in: this.#state });
+  /** Without the white space behind it. */
+  #value(): string {
+    let end = this.#at;
+    while (end > this.#tokenStart && isOws(this.#bytes[end - 1]!)) end -= 1;
+    return this.#bytes.toString('latin1', this.#tokenStart, end);
   }
+}
+
+function isVisible(byte: number): boolean {
+  return byte > SP && byte < 0x7f;
 }

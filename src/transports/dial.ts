@@ -4,17 +4,18 @@
 import { createSocket } from 'node:dgram';
 import { isIPv6, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CancelSignal } from '../cancellation.ts';
 import { Fault, messageOf } from '../errors.ts';
 import { formatAddress, type PeerAddress, systemPath } from './address.ts';
 import { DatagramTransport } from './datagram.ts';
 import { EchoTransport } from './echo.ts';
 import { connectFirst, MAX_ATTEMPTS, type RaceOptions } from './race.ts';
-import { type StreamTimeouts, StreamTransport, streamSocket } from './stream.ts';
+import { StreamTransport, streamSocket } from './stream.ts';
 import type { Transport } from './transport.ts';
 import { UdpSocket } from './udp.ts';
 import { openUnixDatagram } from './unix-dgram.ts';
 
-export interface DialOptions extends StreamTimeouts, RaceOptions {
+export interface DialOptions extends RaceOptions {
   /** The folder in which Unix datagram clients bind a path. Left out: they bind an abstract name. */
   readonly dgramDir?: string | undefined;
 }
@@ -34,11 +35,11 @@ const RETRY_DELAY = 50;
  *
  * @throws (rejects) Fault `dial-failed` or `dial-timeout`, with what went wrong in its details; the signal's reason if aborted
  */
-export function dial(address: PeerAddress, options: DialOptions, signal: AbortSignal): Promise<Transport> {
+export function dial(address: PeerAddress, options: DialOptions, signal: CancelSignal): Promise<Transport> {
   if (signal.aborted) return Promise.reject(signal.reason);
   switch (address.kind) {
     case 'tcp':
-      return connectFirst(address, options, signal).then((socket) => new StreamTransport(socket, options));
+      return connectFirst(address, options, signal);
     case 'udp':
       return attempt(address, options, signal, dialUdp);
     case 'unix':
@@ -54,7 +55,7 @@ export function dial(address: PeerAddress, options: DialOptions, signal: AbortSi
 async function attempt<Kind extends PeerAddress['kind']>(
   address: PeerAddress & { kind: Kind },
   options: DialOptions,
-  signal: AbortSignal,
+  signal: CancelSignal,
   make: Attempt<Kind>,
 ): Promise<Transport> {
   const peer = formatAddress(address);

@@ -1,5 +1,5 @@
 /**
- * From the addresses of a name to one connected TCP socket.
+ * From the addresses of a name to one transport on a connected TCP socket.
  *
  * They are dialled as RFC 8305 §5 says: the next attempt starts 250 ms after the last one, or at once when that has
  * failed; earlier attempts stay alive; the first to connect wins and the others are dropped. All of it, the name
@@ -9,11 +9,12 @@
  * is never reached.
  */
 import type { Socket } from 'node:net';
+import type { CancelSignal } from '../cancellation.ts';
 import { Fault, messageOf } from '../errors.ts';
 import type { SlabPool } from '../slab-pool.ts';
 import { formatAddress, formatEndpoint, type PeerAddress } from './address.ts';
 import type { Resolver } from './resolve.ts';
-import { streamSocket } from './stream.ts';
+import { type StreamTimeouts, StreamTransport, streamSocket } from './stream.ts';
 
 /** RFC 8305 §8: the recommended Connection Attempt Delay. */
 const ATTEMPT_DELAY = 250;
@@ -21,7 +22,7 @@ const ATTEMPT_DELAY = 250;
 /** More addresses than this are not tried: within the dial timeout there would be no time for them. */
 export const MAX_ATTEMPTS = 32;
 
-export interface RaceOptions {
+export interface RaceOptions extends StreamTimeouts {
   readonly resolver: Resolver;
   /** Time for all of it, in ms. */
   readonly dialTimeout: number;
@@ -37,8 +38,8 @@ export interface RaceOptions {
 export function connectFirst(
   address: PeerAddress & { kind: 'tcp' },
   options: RaceOptions,
-  signal: AbortSignal,
-): Promise<Socket> {
+  signal: CancelSignal,
+): Promise<StreamTransport> {
   return new Promise((resolve, reject) => {
     new Race(address, options, signal, resolve, reject).start();
   });
@@ -47,8 +48,8 @@ export function connectFirst(
 class Race {
   readonly #address: PeerAddress & { kind: 'tcp' };
   readonly #options: RaceOptions;
-  readonly #signal: AbortSignal;
-  readonly #resolve: (socket: Socket) => void;
+  readonly #signal: CancelSignal;
+  readonly #resolve: (transport: StreamTransport) => void;
   readonly #reject: (reason: unknown) => void;
   readonly #attempts = new Set<Socket>();
   readonly #errors: string[] = [];
@@ -61,8 +62,8 @@ class Race {
   constructor(
     address: PeerAddress & { kind: 'tcp' },
     options: RaceOptions,
-    signal: AbortSignal,
-    resolve: (socket: Socket) => void,
+    signal: CancelSignal,
+    resolve: (transport: StreamTransport) => void,
     reject: (reason: unknown) => void,
   ) {
     this.#address = address;
@@ -107,24 +108,24 @@ class Race {
     const { port } = this.#address;
     const socket = streamSocket(this.#options.slabs).connect({ host, port, autoSelectFamily: false });
     this.#attempts.add(socket);
-    socket.once('connect', () => this.#win(socket));
-    socket.once('error', (error) => {
+    const onError = (error: NodeJS.ErrnoException) => {
       this.#attempts.delete(socket);
-      this.#errors.push(
-        `${formatEndpoint(host, port)}: ${(error as NodeJS.ErrnoException).code ?? error.message}`,
-      );
+      this.#errors.push(`${formatEndpoint(host, port)}: ${error.code ?? error.message}`);
       if (!this.#settled) this.#attempt();
-    });
+    };
+    const onConnect = () => {
+      if (this.#settled) return;
+      socket.off('connect', onConnect).off('error', onError);
+      this.#win(socket);
+    };
+    socket.on('connect', onConnect).on('error', onError);
     if (this.#next < this.#addresses.length) this.#delay = setTimeout(() => this.#attempt(), ATTEMPT_DELAY);
   }
 
   #win(socket: Socket): void {
-    if (this.#settled) return;
     this.#attempts.delete(socket);
     this.#settle();
-    socket.removeAllListeners('connect');
-    socket.removeAllListeners('error');
-    this.#resolve(socket);
+    this.#resolve(new StreamTransport(socket, this.#options));
   }
 
   #fail(reason: unknown): void {

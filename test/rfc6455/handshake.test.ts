@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Fault } from '../../src/errors.ts';
 import {
   acceptKey,
@@ -339,6 +339,18 @@ describe('what is told first', () => {
 describe('the acceptance', () => {
   test('§4.2.2 item 5.4: the accept value of the sample nonce is that of the standard', () => {
     expect(acceptKey(KEY)).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
+  });
+
+  test('§4.2.2 item 5.4: the accept value is the same where Node has no crypto.hash yet', async () => {
+    vi.resetModules();
+    vi.doMock('node:crypto', async (original) => {
+      const crypto = await original<typeof import('node:crypto')>();
+      return { createHash: crypto.createHash, hash: undefined };
+    });
+    const older = await import('../../src/rfc6455/handshake.ts');
+    vi.doUnmock('node:crypto');
+    expect(older.acceptKey).not.toBe(acceptKey);
+    expect(older.acceptKey(KEY)).toBe('s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
   });
 
   test('§4.2.2 item 5: the 101, without a subprotocol', () => {

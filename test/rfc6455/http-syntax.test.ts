@@ -92,10 +92,14 @@ describe('lists', () => {
   test('a token is found in any case and place', () => {
     expect(listIncludes('keep-alive, UpGrAdE', 'upgrade')).toBe(true);
     expect(listIncludes('upgrade', 'upgrade')).toBe(true);
+    expect(listIncludes('Upgrade', 'upgrade')).toBe(true);
+    expect(listIncludes('\tUpgrade ,', 'upgrade')).toBe(true);
   });
 
   test('a token is not found inside another, nor where there is no list', () => {
     expect(listIncludes('upgrades, no-upgrade, upgrade/1', 'upgrade')).toBe(false);
+    expect(listIncludes('up,rade', 'upgrade')).toBe(false);
+    expect(listIncludes('upgrad,', 'upgrade')).toBe(false);
     expect(listIncludes('', 'upgrade')).toBe(false);
     expect(listIncludes(undefined, 'upgrade')).toBe(false);
   });
