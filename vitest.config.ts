@@ -12,8 +12,9 @@ const WAY = 'test/support/kernel-way.test.ts';
  * The fast suite: everything but what needs a server from a package (see vitest.e2e.config.ts), the Autobahn testsuite
  * (see vitest.conformance.config.ts) or other clients (see vitest.interop.config.ts).
  *
- * What a client's bytes go through is tested both ways, with the kernel and without (test/support/kernel-way.ts). Under
- * `node --jitless`, which is slow, here only the frames are; all of it by vitest.jitless.config.ts.
+ * What a client's bytes go through is tested with the kernel and without, told so or under `node --jitless`, which is
+ * slow (test/support/kernel-way.ts). Without it there are only the tests here that see the most of it; all of them run by
+ * vitest.without-kernel.config.ts.
  */
 export default defineConfig({
   test: {
@@ -27,9 +28,9 @@ export default defineConfig({
           name: 'no kernel',
           include: [
             WAY,
-            'test/rfc6455/connection*.test.ts',
-            'test/wire/**/*.test.ts',
-            'test/bridge-*.test.ts',
+            'test/rfc6455/connection.test.ts',
+            'test/wire/{frames,text,bridge}.test.ts',
+            'test/bridge-{backpressure,closing,writes}.test.ts',
           ],
           env: { TEST_KERNEL: 'off' },
         },
@@ -38,7 +39,7 @@ export default defineConfig({
         test: {
           ...COMMON,
           name: 'jitless',
-          include: [WAY, 'test/rfc6455/mask.test.ts', 'test/wire/frames.test.ts', 'test/wire/text.test.ts'],
+          include: [WAY, 'test/rfc6455/mask.test.ts', 'test/wire/text.test.ts'],
           env: { TEST_KERNEL: 'jitless' },
           execArgv: ['--jitless'],
           testTimeout: 60_000,

@@ -1,4 +1,4 @@
-/** That each run of the suite goes the way that its name says (vitest.config.ts, vitest.jitless.config.ts). */
+/** That each run of the suite goes the way that its name says (vitest.config.ts, vitest.without-kernel.config.ts). */
 import { expect, test } from 'vitest';
 import { KERNEL_OFF, NODE_OPTIONS, WAY } from './kernel-way.ts';
 import { fast } from './through-slabs.ts';

@@ -1,7 +1,7 @@
 /**
  * Which way the bytes go in a run of the suite, by TEST_KERNEL: `kernel`, as the daemon has it by default; `off`, by the
  * decoder in TypeScript and the heap; `jitless`, under `node --jitless`, where the daemon itself finds no kernel.
- * vitest.config.ts and vitest.jitless.config.ts say which tests go which way.
+ * vitest.config.ts and vitest.without-kernel.config.ts say which tests go which way.
  */
 export const WAY = process.env['TEST_KERNEL'] ?? 'kernel';
 export const KERNEL_OFF = WAY === 'off';
