@@ -8,10 +8,10 @@ import { Compression, type CompressionOptions } from '../../src/rfc6455/permessa
 import { clientFrame, concat, counting, hex, hexOf, latin1, utf8 } from '../support/bytes.ts';
 import { cutAt } from '../support/cuts.ts';
 import { deflated, inflateAll, MessageDeflate, someBytes, someStyle } from '../support/deflated.ts';
-import { fast, receive } from '../support/kernel-way.ts';
 import { Random, SEED } from '../support/randomness.ts';
 import { RecordingHandler } from '../support/recording-handler.ts';
 import { serverFrames } from '../support/server-frames.ts';
+import { fast, receive } from '../support/through-slabs.ts';
 
 const KIB = 1_024;
 const MIB = KIB * KIB;

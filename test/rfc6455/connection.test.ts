@@ -7,8 +7,8 @@ import { BINARY, TEXT } from '../../src/rfc6455/opcodes.ts';
 import type { OpeningLimits } from '../../src/rfc6455/opening.ts';
 import { clientFrame, concat, counting, hex, hexOf, latin1, utf8 } from '../support/bytes.ts';
 import { eachCut, SEED, SEEDED } from '../support/cuts.ts';
-import { fast, receive } from '../support/kernel-way.ts';
 import { RecordingHandler } from '../support/recording-handler.ts';
+import { fast, receive } from '../support/through-slabs.ts';
 
 const LIMITS: OpeningLimits = { headBytes: 16_384, headFields: 100, earlyBytes: 64 };
 
@@ -1402,7 +1402,7 @@ describe('at random', () => {
           ]);
         });
       }),
-      { ...SEEDED, numRuns: 40 },
+      { ...SEEDED, numRuns: 20 },
     );
   });
 

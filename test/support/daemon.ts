@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DAEMON_ENVIRONMENT, NODE_OPTIONS } from './kernel-way.ts';
 
 /** `TEST_DIST` names another build, to see tests fail on one that is broken on purpose. */
 const DIST = process.env['TEST_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url));
@@ -38,8 +39,9 @@ function launch(
   launcher: readonly string[] = [],
 ): ChildProcess {
   if (!existsSync(EXECUTABLE)) throw new Error('the daemon is not built: run `npm run build` first');
-  const [command = process.execPath, ...rest] = [...launcher, process.execPath, EXECUTABLE, ...args];
-  return spawn(command, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const node = [process.execPath, ...NODE_OPTIONS, EXECUTABLE, ...args];
+  const [command = process.execPath, ...rest] = [...launcher, ...node];
+  return spawn(command, rest, { env: { ...env, ...DAEMON_ENVIRONMENT }, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Runs the command to its end: for `--help`, `--check` and everything that is refused. */

@@ -15,6 +15,7 @@ import type { CompressionOptions } from '../../src/rfc6455/permessage-deflate.ts
 import type { Resolver } from '../../src/transports/resolve.ts';
 import { SlabSocket } from '../../src/transports/slab-socket.ts';
 import type { ByteStream } from './byte-stream.ts';
+import { KERNEL_OFF } from './kernel-way.ts';
 import { RawClient } from './raw-client.ts';
 import { TcpPeer } from './tcp-peer.ts';
 import { framedFlood } from './ws-wire.ts';
@@ -33,7 +34,7 @@ export interface ServeOptions {
   /** In ms. @default off */
   readonly keepalive?: number;
   readonly limits?: Partial<Limits>;
-  /** @default 'auto', or what TEST_KERNEL says */
+  /** @default as the run of the suite has it */
   readonly kernel?: 'auto' | 'off';
   /** @default off */
   readonly compression?: CompressionOptions;
@@ -72,7 +73,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     backendName: 'test',
     framings,
     keepalive: options.keepalive ?? 0,
-    kernel: options.kernel ?? (process.env['TEST_KERNEL'] === 'off' ? 'off' : 'auto'),
+    kernel: options.kernel ?? (KERNEL_OFF ? 'off' : 'auto'),
     compression: options.compression,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
     log: createLogger('info', (line) => lines.push(line)),

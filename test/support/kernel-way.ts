@@ -1,14 +1,14 @@
 /**
- * Which way the bytes go in a run of the suite: by the kernel, as the daemon has it by default, or, with TEST_KERNEL=off,
- * by the decoder in TypeScript and the heap alone. vitest.config.ts runs the tests of the protocol both ways.
+ * Which way the bytes go in a run of the suite, by TEST_KERNEL: `kernel`, as the daemon has it by default; `off`, by the
+ * decoder in TypeScript and the heap; `jitless`, under `node --jitless`, where the daemon itself finds no kernel.
+ * vitest.config.ts and vitest.without-kernel.config.ts say which tests go which way.
  */
-import { makeFastPath } from '../../src/fast-path.ts';
-import type { Connection } from '../../src/rfc6455/connection.ts';
+export const WAY = process.env['TEST_KERNEL'] ?? 'kernel';
+export const KERNEL_OFF = WAY === 'off';
 
-export const KERNEL_OFF = process.env['TEST_KERNEL'] === 'off';
-
-/** For connections that a test makes itself. Undefined: there is none, or there is to be none. */
-export const fast = KERNEL_OFF ? undefined : unlessItThrows(makeFastPath);
+/** For a daemon that is started as a process: what Node is given, and what is added to its environment. */
+export const NODE_OPTIONS = process.execArgv.filter((option) => option === '--jitless');
+export const DAEMON_ENVIRONMENT = KERNEL_OFF ? { WEBSOCKSY_KERNEL: 'off' } : {};
 
 /** For what says by an error that it cannot be had here. */
 export function unlessItThrows<T>(make: () => T): T | undefined {
@@ -16,23 +16,5 @@ export function unlessItThrows<T>(make: () => T): T | undefined {
     return make();
   } catch {
     return undefined;
-  }
-}
-
-let receiving = false;
-
-/** Gives a connection that was made with `fast` what a socket has read: from the read slab, which is then written over. */
-export function receive(connection: Connection, bytes: Uint8Array): boolean {
-  // No read comes while another one is dealt with, and none is longer than the slab.
-  if (fast === undefined || receiving || bytes.length > fast.slabs.readSlab.length)
-    return connection.receive(bytes);
-  const chunk = fast.slabs.readSlab.subarray(0, bytes.length);
-  chunk.set(bytes);
-  receiving = true;
-  try {
-    return connection.receive(chunk);
-  } finally {
-    receiving = false;
-    chunk.fill(0xee);
   }
 }

@@ -12,7 +12,7 @@
 import type { ConnectionHandler, Ending } from '../../src/rfc6455/connection.ts';
 import type { OpeningRequest } from '../../src/rfc6455/handshake.ts';
 import { hexOf } from './bytes.ts';
-import { fast } from './kernel-way.ts';
+import { fast } from './through-slabs.ts';
 
 export class RecordingHandler implements ConnectionHandler {
   readonly seen: string[] = [];

@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * All tests that a client's bytes go through, without the kernel: told so, and under `node --jitless`, where there is no
+ * WebAssembly and JavaScript is slow. vitest.config.ts has as much of it as can be run every day.
+ */
+const INCLUDE = ['test/support/kernel-way.test.ts', 'test/wire/**/*.test.ts', 'test/bridge-*.test.ts'];
+
+export default defineConfig({
+  test: {
+    maxWorkers: 4,
+    projects: [
+      {
+        test: {
+          name: 'no kernel',
+          include: [...INCLUDE, 'test/rfc6455/connection*.test.ts'],
+          env: { TEST_KERNEL: 'off' },
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'jitless',
+          include: [...INCLUDE, 'test/rfc6455/**/*.test.ts'],
+          env: { TEST_KERNEL: 'jitless' },
+          execArgv: ['--jitless'],
+          testTimeout: 180_000,
+        },
+      },
+    ],
+  },
+});
