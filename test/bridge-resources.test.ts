@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { fastPath } from '../src/fast-path.ts';
 import { leave, type Pair, serve, until } from './support/in-process.ts';
 import { clientClose, clientFrame, PING, TEXT } from './support/raw-client.ts';
-import { expectPattern, FLOOD, frames, pattern, readBytes } from './support/ws-wire.ts';
+import { expectPattern, FLOOD, framedFlood, frames, pattern, readBytes } from './support/ws-wire.ts';
 
 const FAST = fastPath();
 const SLABS = 'slabs' in FAST ? FAST.slabs : undefined;
@@ -67,11 +67,13 @@ describe.skipIf(SLABS === undefined)('all slabs come back', () => {
   test('when a side that takes nothing is cut', async () => {
     const served = await serve({ limits: { stallTimeout: 300, closeTimeout: 500 } });
     const up = await served.bridge();
-    await served.fillPeer(up);
-    await served.ended(1);
+    up.peer.socket.pause();
+    up.client.send(framedFlood());
+    expect(await served.ended(1)).toMatchObject({ why: 'peer-stalled' });
     const down = await served.bridge();
-    await served.fillClient(down, FLOOD);
-    await served.ended(2);
+    down.client.stream.socket.pause();
+    down.peer.write(FLOOD);
+    expect(await served.ended(2)).toMatchObject({ why: 'client-stalled' });
     await back();
   });
 
