@@ -40,11 +40,15 @@ export function mask() {
     const items = Math.max(1, Math.round(RUN / size));
     const key = Buffer.from([0x37, 0xfa, 0x21, 0x3d]);
     const bytes = Buffer.allocUnsafeSlow(items * size);
+    const word = key.readInt32LE();
     // Masked twice is as it was, so nothing has to be prepared.
     const run = () => {
-      let phases = 0;
-      for (let at = 0; at < bytes.length; at += size) phases += 4 + unmask(bytes, at, at + size, key, 0);
-      return phases;
+      let count = 0;
+      for (let at = 0; at < bytes.length; at += size) {
+        unmask(bytes, at, at + size, word);
+        count += 1;
+      }
+      return count;
     };
     const verify = () => {
       bytes.fill(payload);
@@ -55,7 +59,7 @@ export function mask() {
       run();
       assertSame(bytes.subarray(-size), payload, 'unmask twice');
     };
-    const expected = items * (4 + (size & 3));
+    const expected = items;
     return {
       part: 'mask',
       name: 'unmask',
