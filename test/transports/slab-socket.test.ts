@@ -233,6 +233,15 @@ describe('a write that fails', () => {
     expect(owner.sent).toBe(0);
   });
 
+  test('because the other side resets is told although nobody reads', async () => {
+    const { near, far, owner, events } = await pair();
+    near.send(Buffer.alloc(MUCH));
+    far.resetAndDestroy();
+    await until('the close', () => events.includes('close'));
+    expect(events).toEqual([expect.stringMatching(/^write (ECONNRESET|EPIPE)$/), 'close']);
+    expect([near.unsent, owner.sent]).toEqual([MUCH, 0]);
+  });
+
   test('at once, since the other side has reset, is told as an error, and what it held is unsent', async () => {
     const { near, far, events } = await pair();
     far.resetAndDestroy();
