@@ -22,10 +22,6 @@ const TARGET_AT = 256 * KIB;
 /** Of the chunks at random: a read of the daemon's. */
 const LARGEST = 64 * KIB;
 
-test('there is a kernel, but where there is no WebAssembly', () => {
-  expect(KERNEL !== undefined).toBe('WebAssembly' in globalThis);
-});
-
 type Peer = 'stream' | 'message';
 
 interface Ways {
@@ -142,7 +138,7 @@ function byDefinition(pieces: readonly Uint8Array[], ways: Ways): readonly strin
 
 /** @param alignment of the chunk in the lowest four bits, of the target in the next */
 function byKernel(pieces: readonly Uint8Array[], ways: Ways, alignment: number): readonly string[] {
-  const kernel = KERNEL!;
+  const kernel = KERNEL;
   const record = new Record(ways);
   const memory = new Uint8Array(kernel.buffer);
   for (const piece of pieces) {
@@ -183,7 +179,7 @@ function expectSameUnderCuts(bytes: Uint8Array): readonly string[] {
   return byKernel([bytes], { peer: 'message' }, 0);
 }
 
-describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames', () => {
+describe('beside the definition, on literal frames', () => {
   const KEY = '37fa213d';
 
   test.for<readonly [what: string, digits: string, seen: readonly string[]]>([
@@ -290,7 +286,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
     ['2^32 + 3', 2 ** 32 + 3],
   ] as const)('§5.2: a frame of %s bytes ends where it ends', ([, length]) => {
     // As long as that, but of a few bytes only: what is decoded into is always the same memory.
-    const kernel = loadKernel(9 * KIB * KIB)!;
+    const kernel = loadKernel(9 * KIB * KIB);
     const memory = new Uint8Array(kernel.buffer);
     const size = 4 * KIB * KIB;
     let count = 0;
@@ -328,7 +324,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
   });
 
   test('§8.1: text that is not ASCII is handed on by itself wherever its byte stands, and ASCII is not', () => {
-    const kernel = KERNEL!;
+    const kernel = KERNEL;
     const memory = new Uint8Array(kernel.buffer);
     for (const length of [1, 2, 3, 4, 7, 8, 15, 16, 17, 33, 63, 64, 65, 80, 127, 130, 200]) {
       for (let at = -1; at < length; at += 1) {
@@ -350,7 +346,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
   });
 
   test('many short messages are one run', () => {
-    const kernel = KERNEL!;
+    const kernel = KERNEL;
     const memory = new Uint8Array(kernel.buffer);
     const frames = concat(
       ...Array.from({ length: 100 }, (_, i) => clientFrame({ opcode: 1 + (i & 1), payload: utf8('ab') })),
@@ -369,7 +365,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
   });
 
   test('§5.5.1: stop has effect at once, also from within a run', () => {
-    const kernel = KERNEL!;
+    const kernel = KERNEL;
     const memory = new Uint8Array(kernel.buffer);
     const frames = hex('82 81 00000000 01  81 81 00000000 80  89 80 00000000');
     memory.set(frames, CHUNK_AT);
@@ -391,7 +387,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
 
   test('§7.1.7: nothing is decoded after a fault', () => {
     const record = new Record({ peer: 'stream' });
-    const kernel = KERNEL!;
+    const kernel = KERNEL;
     const memory = new Uint8Array(kernel.buffer);
     const target = { bytes: memory.subarray(TARGET_AT), used: 0 };
     const give = (digits: string): void => {
@@ -421,7 +417,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
   });
 });
 
-describe.skipIf(KERNEL === undefined)('beside the definition, at random', () => {
+describe('beside the definition, at random', () => {
   const ROUNDS = 100;
 
   /** In reads as large as they can be, byte by byte where that is not long, and in pieces of random sizes. */
