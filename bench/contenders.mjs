@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { compile } from './load.mjs';
 import { isListening, tree } from './proc.mjs';
+import { lines } from './streams.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const DAEMON = here('../dist/bin/websocksy.js');
@@ -47,18 +48,34 @@ const configured = (text, folder) => {
 };
 
 /**
+ * The daemon in `dist`, to one TCP peer. `framing` and `config` are those of the bridge, `node` are words for Node,
+ * `more` are for the daemon.
+ */
+export const websocksy = ({ framing = 'binary', config, node = [], more = [], ...rest } = {}) => ({
+  name: 'websocksy',
+  command: (port, peer) => [
+    ...[process.execPath, ...node, DAEMON, '-l', '127.0.0.1', '-p', port, '-b', 'default'],
+    ...['-c', 'host=tcp://127.0.0.1', '-c', `port=${peer}`, '-c', `framing=${framing}`],
+    ...(config === undefined ? [] : ['-c', `framing-config=${config}`]),
+    ...more,
+  ],
+  version: [process.execPath, DAEMON, '--version'],
+  ...rest,
+});
+
+/** As long as the messages of the echo rows, so that each of them is one line. */
+const LINE = 64;
+
+/**
  * `command`: the words to start it with, of a port, the peer's port and a folder that is its own. `needs`: a program on
  * the PATH; `version`: the words that make it tell its version. `raw`: no WebSocket, a relay of TCP, to know what that
- * alone costs. `idle`: how many idle connections it can be asked for, where that is less than the usual.
+ * alone costs. `idle`: how many idle connections it can be asked for, where that is less than the usual. `text`: lines
+ * of text go both ways instead of bytes; `exact`: the length that each message of the bridge must have. `env`: variables.
  */
 const CONTENDERS = {
-  websocksy: {
-    command: (port, peer) => [
-      ...[process.execPath, DAEMON, '-l', '127.0.0.1', '-p', port, '-b', 'default'],
-      ...['-c', 'host=tcp://127.0.0.1', '-c', `port=${peer}`, '-c', 'framing=binary'],
-    ],
-    version: [process.execPath, DAEMON, '--version'],
-  },
+  websocksy: websocksy(),
+  'auto-text': websocksy({ framing: 'auto', text: true }),
+  'newline-text': websocksy({ framing: 'newline', config: 'lf', text: true, exact: LINE }),
   ws: {
     command: (port, peer) => [process.execPath, here('controls/ws-bridge.mjs'), port, peer],
     version: [
@@ -104,6 +121,7 @@ const CONTENDERS = {
 };
 
 export const NAMES = Object.keys(CONTENDERS);
+export const WITH_TEXT = NAMES.filter((name) => CONTENDERS[name].text);
 
 // Where a distribution puts servers, though a user's PATH may not have it.
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin'];
@@ -144,9 +162,17 @@ export function prepare(names, folder, say) {
     }
     const program = contender.source && compile(contender.source, folder, name, say);
     if (contender.source && program === undefined) continue;
-    found.push({ name, ...contender, program, version: versionOf(contender.version) });
+    const load = contender.text && textLoad(folder, contender.exact);
+    found.push({ ...contender, name, program, load, version: versionOf(contender.version) });
   }
   return found;
+}
+
+/** The words that make the load send lines, and expect them. */
+function textLoad(folder, exact) {
+  const file = join(folder, 'text.stream');
+  writeFileSync(file, lines(LINE));
+  return [`stream=${file}`, 'text', ...(exact === undefined ? [] : [`exact=${exact}`])];
 }
 
 /** A port that is free now, chosen by the system. A bridge takes it at once, and is the only one here that does. */
@@ -166,7 +192,7 @@ export async function start(contender, peer, folder) {
   const child = spawn('/bin/sh', ['-c', 'ulimit -n "$(ulimit -Hn)"; exec "$@"', 'sh', ...words], {
     stdio: 'ignore',
     cwd: folder,
-    env: environment(),
+    env: { ...environment(), ...contender.env },
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
   const kill = () => {

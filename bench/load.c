@@ -4,12 +4,15 @@
  *     load peer MODE                                            sink, source, echo or hello
  *     load client PORT PROTOCOL TEST CONNECTIONS SIZE DEPTH     websocket or raw; upload, download, echo, connect, idle
  *
+ * Behind these words, for both ends alike: `stream=FILE`, the pattern (see below) is what is in it, a whole number of
+ * messages; `text`, messages both ways are text; `exact=N`, each message of the bridge has N bytes.
+ *
  * Each line on its standard input is answered with one line of JSON, the counters so far; the end of the input ends it,
  * so that it never outlives who started it. What is wrong with a bridge ends it as well, with {"failed":"why"}.
  *
  * Every stream carries the same pattern, a byte that depends on its position, and every byte that arrives is compared.
  * The period is no power of two, so that a buffer lost, doubled or in the wrong place shows. Frames are made before the
- * clock starts. Left out: pings are not answered, since a measurement is over before any bridge loses patience.
+ * clock starts. A Ping is answered unless something is being sent, which tells a bridge as much.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,17 +28,23 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
   PERIOD = 15 * 65536, /* 15 frames of 64 KiB, 960 of 1 KiB, 15,360 of 64 B */
+  LARGE = 65536,       /* messages above this are not made before, but put together from header and pattern */
   READ_SIZE = 262144,
   WRITE_SIZE = 262144,
   TURN = 4, /* reads or writes of one connection before it is the next one's turn */
 };
 
-static uint8_t pattern[PERIOD + READ_SIZE]; /* one read longer than the period: a comparison never wraps */
+static uint8_t *pattern; /* one read longer than the period: a comparison never wraps */
+static size_t period = PERIOD;
+static const char *stream_file;
+static bool text;
+static uint64_t exact;
 static uint8_t buffer[READ_SIZE];
 static int poller;
 
@@ -66,14 +75,28 @@ static uint32_t next_random(void) { /* xorshift: the same numbers in every run, 
   return random_state;
 }
 
+static void read_stream(FILE *file) {
+  struct stat about;
+  if (file == NULL || fstat(fileno(file), &about) < 0 || about.st_size == 0) fail("no stream in %s", stream_file);
+  period = (size_t)about.st_size;
+  pattern = malloc(period + READ_SIZE);
+  if (fread(pattern, 1, period, file) != period) fail("%s is cut short", stream_file);
+  fclose(file);
+}
+
 static void make_pattern(void) {
-  for (int i = 0; i < PERIOD; i++) pattern[i] = (uint8_t)(next_random() >> 24);
-  memcpy(pattern + PERIOD, pattern, READ_SIZE);
+  if (stream_file != NULL) {
+    read_stream(fopen(stream_file, "rb"));
+  } else {
+    pattern = malloc(period + READ_SIZE);
+    for (size_t i = 0; i < period; i++) pattern[i] = (uint8_t)(next_random() >> 24);
+  }
+  for (size_t i = 0; i < READ_SIZE; i++) pattern[period + i] = pattern[i % period];
 }
 
 /* Compares what arrived at a position of a stream with what belongs there. */
 static void verify(const uint8_t *bytes, size_t length, uint64_t position) {
-  const uint8_t *expected = pattern + position % PERIOD;
+  const uint8_t *expected = pattern + position % period;
   if (memcmp(bytes, expected, length) == 0) return;
   size_t i = 0;
   while (bytes[i] == expected[i]) i++;
@@ -142,7 +165,7 @@ static bool put(struct accepted *connection, const uint8_t *bytes, size_t length
 static bool pour(struct accepted *connection) {
   for (int turn = 0; turn < TURN; turn++) {
     size_t written;
-    if (!put(connection, pattern + connection->sent % PERIOD, WRITE_SIZE, &written)) return false;
+    if (!put(connection, pattern + connection->sent % period, WRITE_SIZE, &written)) return false;
     if (written < WRITE_SIZE) return true;
   }
   return true;
@@ -242,7 +265,8 @@ enum state { CONNECTING, UPGRADING, GREETED, OPEN, CLOSING };
 static const char KEY[] = "dGhlIHNhbXBsZSBub25jZQ==";
 static const char ACCEPT[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, HEAD_SIZE = 2048, OPENING_AT_ONCE = 64 };
+enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
+enum { HEAD_SIZE = 2048, OPENING_AT_ONCE = 64, LONGEST_CONTROL = 125 };
 
 struct client {
   int fd;
@@ -253,10 +277,13 @@ struct client {
   uint8_t header[10]; /* of the frame that is being read */
   size_t header_length;
   uint64_t payload_left;
+  uint64_t message_length;          /* of the message that is being read, as far as its headers came */
+  uint8_t control[LONGEST_CONTROL]; /* payload of a Ping */
+  size_t control_length;
   uint64_t received;
-  size_t wire_at;  /* in the frames that were made before */
-  uint64_t owed;   /* bytes of them that are to be sent */
-  bool closed;     /* a Close came */
+  uint64_t sent; /* bytes of the wire */
+  uint64_t owed; /* bytes of the wire that are to be sent */
+  bool closed;   /* a Close came */
 };
 
 static enum test test;
@@ -265,19 +292,21 @@ static struct sockaddr_in bridge;
 static int connection_count, started;
 static uint32_t depth, message_size;
 static struct client *clients;
-static uint8_t *wire; /* one period of the pattern as masked frames, or as it is */
+static uint8_t *wire; /* one period of the pattern as masked frames, or as it is; of large messages the payload alone */
 static size_t wire_size, frame_size;
+static uint8_t large_header[14];
+static size_t large_header_size;
 static char request[512];
 static size_t request_length;
-static uint64_t received, frames, messages, cycles, unanswered_closes;
+static uint64_t received, messages, answers, pings, cycles, unanswered_closes;
 static int open_count;
 
 static void report_client(void) {
-  printf("{\"time\":%llu,\"received\":%llu,\"frames\":%llu,\"messages\":%llu,\"cycles\":%llu,"
-         "\"unansweredCloses\":%llu,\"open\":%d}\n",
-         (unsigned long long)now(), (unsigned long long)received, (unsigned long long)frames,
-         (unsigned long long)messages, (unsigned long long)cycles, (unsigned long long)unanswered_closes,
-         open_count);
+  printf("{\"time\":%llu,\"received\":%llu,\"messages\":%llu,\"answers\":%llu,\"pings\":%llu,"
+         "\"cycles\":%llu,\"unansweredCloses\":%llu,\"open\":%d}\n",
+         (unsigned long long)now(), (unsigned long long)received, (unsigned long long)messages,
+         (unsigned long long)answers, (unsigned long long)pings, (unsigned long long)cycles,
+         (unsigned long long)unanswered_closes, open_count);
   fflush(stdout);
 }
 
@@ -304,25 +333,71 @@ static size_t frame_header(uint8_t *to, int opcode, uint64_t length, const uint8
   return at + 4;
 }
 
-static void make_wire(void) {
-  size_t count = PERIOD / message_size;
-  wire = malloc(count * (message_size + 14));
+static void mask(uint8_t *to, const uint8_t *from, size_t length, const uint8_t key[4]) {
+  for (size_t i = 0; i < length; i++) to[i] = from[i] ^ key[i & 3];
+}
+
+static void random_key(uint8_t key[4]) {
+  uint32_t random = next_random();
+  memcpy(key, &random, 4);
+}
+
+static void make_small_frames(void) {
+  if (period % message_size != 0) fail("a message does not fit the pattern");
+  size_t count = period / message_size;
+  wire = malloc(count * (message_size + sizeof large_header));
   for (size_t frame = 0; frame < count; frame++) {
-    const uint8_t *payload = pattern + frame * message_size;
+    uint8_t key[4];
     uint8_t *to = wire + wire_size;
-    if (raw) {
-      memcpy(to, payload, message_size);
-      frame_size = message_size;
-    } else {
-      uint32_t random = next_random();
-      uint8_t key[4];
-      memcpy(key, &random, 4);
-      size_t header = frame_header(to, BINARY, message_size, key);
-      for (size_t i = 0; i < message_size; i++) to[header + i] = payload[i] ^ key[i & 3];
-      frame_size = header + message_size;
-    }
+    random_key(key);
+    size_t header = frame_header(to, text ? TEXT : BINARY, message_size, key);
+    mask(to + header, pattern + frame * message_size, message_size, key);
+    frame_size = header + message_size;
     wire_size += frame_size;
   }
+}
+
+/* All with one key. Message and period are multiples of its four bytes: the masked pattern has the pattern's period. */
+static void make_large_payload(void) {
+  if (message_size % 4 != 0 || period % 4 != 0) fail("a message does not fit the pattern");
+  uint8_t key[4];
+  random_key(key);
+  large_header_size = frame_header(large_header, text ? TEXT : BINARY, message_size, key);
+  frame_size = large_header_size + message_size;
+  wire = malloc(period);
+  mask(wire, pattern, period, key);
+}
+
+static void make_wire(void) {
+  if (raw) {
+    wire = pattern;
+    wire_size = period;
+    frame_size = message_size;
+  } else if (message_size <= LARGE) {
+    make_small_frames();
+  } else {
+    make_large_payload();
+  }
+}
+
+/* What a connection has to send next; where it is the header of a large message, the payload may go with it. */
+static const uint8_t *next_of_wire(const struct client *client, size_t *length, int *flags) {
+  *flags = MSG_NOSIGNAL;
+  if (large_header_size == 0) {
+    size_t at = client->sent % wire_size;
+    *length = wire_size - at;
+    return wire + at;
+  }
+  size_t in_frame = client->sent % frame_size;
+  if (in_frame < large_header_size) {
+    *flags |= MSG_MORE;
+    *length = large_header_size - in_frame;
+    return large_header + in_frame;
+  }
+  uint64_t position = client->sent / frame_size * message_size + in_frame - large_header_size;
+  size_t at = position % period;
+  *length = frame_size - in_frame < period - at ? frame_size - in_frame : period - at;
+  return wire + at;
 }
 
 static void want(struct client *client, uint32_t events) {
@@ -351,14 +426,16 @@ static void start(struct client *client) {
 /* Sends what is owed, as far as there is room. */
 static void flush(struct client *client) {
   for (int turn = 0; turn < TURN && client->owed > 0; turn++) {
-    size_t length = wire_size - client->wire_at;
+    size_t length;
+    int flags;
+    const uint8_t *bytes = next_of_wire(client, &length, &flags);
     if (length > WRITE_SIZE) length = WRITE_SIZE;
     if (length > client->owed) length = client->owed;
-    ssize_t written = send(client->fd, wire + client->wire_at, length, MSG_NOSIGNAL);
+    ssize_t written = send(client->fd, bytes, length, flags);
     if (written < 0 && errno == EAGAIN) break;
     if (written < 0) fail("a connection was lost while sending: %s", strerror(errno));
     client->owed -= (uint64_t)written;
-    client->wire_at = (client->wire_at + (size_t)written) % wire_size;
+    client->sent += (uint64_t)written;
     if ((size_t)written < length) break;
   }
   want(client, client->owed > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -383,18 +460,22 @@ static void opened(struct client *client) {
   if (++open_count == connection_count) begin();
 }
 
+static void send_control(const struct client *client, int opcode, const uint8_t *payload, size_t length) {
+  static const uint8_t CONTROL_KEY[4] = {1, 2, 3, 4};
+  uint8_t frame[6 + LONGEST_CONTROL];
+  size_t header = frame_header(frame, opcode, length, CONTROL_KEY);
+  mask(frame + header, payload, length, CONTROL_KEY);
+  ssize_t size = (ssize_t)(header + length);
+  if (send(client->fd, frame, (size_t)size, MSG_NOSIGNAL) != size) fail("no room for a control frame");
+}
+
 static void say_goodbye(struct client *client) {
+  static const uint8_t NORMAL[2] = {0x03, 0xe8}; /* §7.4.1: 1000 */
   client->state = CLOSING;
-  if (raw) {
+  if (raw)
     shutdown(client->fd, SHUT_WR);
-    return;
-  }
-  static const uint8_t KEY_OF_CLOSE[4] = {1, 2, 3, 4};
-  uint8_t frame[16];
-  size_t length = frame_header(frame, CLOSE, 2, KEY_OF_CLOSE);
-  frame[length++] = 0x03 ^ 1; /* §7.4.1: 1000 */
-  frame[length++] = 0xe8 ^ 2;
-  if (send(client->fd, frame, length, MSG_NOSIGNAL) != (ssize_t)length) fail("no room for a Close");
+  else
+    send_control(client, CLOSE, NORMAL, sizeof NORMAL);
 }
 
 /* The peer's first byte came through: it is connected. */
@@ -417,7 +498,7 @@ static void on_payload(struct client *client, const uint8_t *bytes, size_t lengt
     greeted(client);
   } else if (test == ECHOES) {
     uint64_t answered = client->received / message_size - whole;
-    messages += answered;
+    answers += answered;
     client->owed += answered * frame_size;
   }
 }
@@ -433,16 +514,31 @@ static void on_header(struct client *client) {
   if (client->header[1] & 0x80) fail("a frame of the bridge is masked"); /* §5.1 */
   int opcode = client->header[0] & 15;
   if (client->header[0] & 0x70) fail("a frame has a reserved bit"); /* §5.2: nothing was agreed on */
-  if (opcode == TEXT) fail("a text frame came");
+  if (opcode == TEXT && !text) fail("a text frame came");
+  if (opcode == BINARY && text && client->state == OPEN) fail("a binary frame came");
   client->payload_left = length;
   if (length >= 126) {
     client->payload_left = 0;
     for (size_t i = 2; i < header_size(client); i++)
       client->payload_left = client->payload_left << 8 | client->header[i];
   }
+  if (opcode >= CLOSE && client->payload_left > LONGEST_CONTROL) fail("a control frame is too long"); /* §5.5 */
   if (opcode == CLOSE) client->closed = true;
-  if (opcode <= BINARY) frames++;
+  if (opcode <= BINARY) client->message_length += client->payload_left;
+  client->control_length = 0;
   client->header_length = 0;
+}
+
+static void on_frame_end(struct client *client) {
+  int opcode = client->header[0] & 15;
+  pings += opcode == PING;
+  if (opcode == PING && client->owed == 0) send_control(client, PONG, client->control, client->control_length);
+  if (opcode >= CLOSE || !(client->header[0] & 0x80)) return;
+  if (exact != 0 && client->message_length != exact)
+    fail("a message of %llu bytes came, not of %llu", (unsigned long long)client->message_length,
+         (unsigned long long)exact);
+  client->message_length = 0;
+  messages++;
 }
 
 /* §5.2: the bridge's frames, cut anywhere. */
@@ -455,14 +551,22 @@ static void on_bytes(struct client *client, const uint8_t *bytes, size_t length)
     if (client->payload_left == 0) {
       client->header[client->header_length++] = *bytes++;
       length--;
-      if (client->header_length >= 2 && client->header_length == header_size(client)) on_header(client);
+      if (client->header_length < 2 || client->header_length < header_size(client)) continue;
+      on_header(client);
+      if (client->payload_left == 0) on_frame_end(client);
       continue;
     }
     size_t part = length < client->payload_left ? length : (size_t)client->payload_left;
-    if ((client->header[0] & 15) <= BINARY) on_payload(client, bytes, part);
+    if ((client->header[0] & 15) <= BINARY) {
+      on_payload(client, bytes, part);
+    } else {
+      memcpy(client->control + client->control_length, bytes, part);
+      client->control_length += part;
+    }
     client->payload_left -= part;
     bytes += part;
     length -= part;
+    if (client->payload_left == 0) on_frame_end(client);
   }
 }
 
@@ -536,7 +640,7 @@ static void serve_client(char **arguments) {
   connection_count = atoi(arguments[3]);
   message_size = (uint32_t)atoi(arguments[4]);
   depth = (uint32_t)atoi(arguments[5]);
-  if (message_size == 0 || PERIOD % message_size != 0) fail("a message does not fit the pattern");
+  if (message_size == 0) fail("a message has no bytes");
   if (test == UPLOAD || test == ECHOES) make_wire();
   request_length = (size_t)snprintf(request, sizeof request,
                                     "GET / HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nUpgrade: websocket\r\n"
@@ -568,15 +672,32 @@ static void serve_client(char **arguments) {
   }
 }
 
+/* Takes the options away from the end of the words; how many are left. */
+static int read_options(int count, char **arguments) {
+  for (; count > 2; count--) {
+    const char *word = arguments[count - 1];
+    if (strcmp(word, "text") == 0)
+      text = true;
+    else if (strncmp(word, "stream=", 7) == 0)
+      stream_file = word + 7;
+    else if (strncmp(word, "exact=", 6) == 0)
+      exact = strtoull(word + 6, NULL, 10);
+    else
+      break;
+  }
+  return count;
+}
+
 int main(int count, char **arguments) {
   struct rlimit files;
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
+  count = read_options(count, arguments);
   make_pattern();
   poller = epoll_create1(0);
   if (count == 3 && strcmp(arguments[1], "peer") == 0) serve_peer(arguments[2]);
   if (count == 8 && strcmp(arguments[1], "client") == 0) serve_client(arguments + 2);
-  fprintf(stderr, "load peer MODE | load client PORT PROTOCOL TEST CONNECTIONS SIZE DEPTH\n");
+  fprintf(stderr, "load peer MODE | load client PORT PROTOCOL TEST CONNECTIONS SIZE DEPTH [OPTIONS]\n");
   return 2;
 }

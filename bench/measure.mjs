@@ -3,24 +3,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from './contenders.mjs';
 import { LoadEnd } from './load.mjs';
-import { cpuSeconds, machineSeconds, memoryBytes } from './proc.mjs';
-import { TESTS } from './tests.mjs';
+import { cpuSeconds, machineSeconds, memory } from './proc.mjs';
 
 /** Seconds until the code is compiled and buffers have grown. */
-const WARM_UP = 0.7;
-/** Share of the machine used by others at which a measurement is made again, and how often it is made at most. */
+export const WARM_UP = 0.7;
+/** Share of the machine used by others at which a measurement is made again, and how often it is made if not told. */
 const NOISY = 0.15;
 const TRIES = 2;
 /** Seconds in which collectors of garbage come to rest before memory is read. */
-const SETTLE = 1.5;
+export const SETTLE = 1.5;
 
 /** A result: `perCpu` and `rate` in `unit`, or `bytes` of memory; `busy` and `others` are shares; or `failed`. */
-export async function measure(name, contender, { program, folder, time }) {
-  const test = TESTS[name];
+export async function measure(test, contender, tools) {
   let result;
-  for (let tried = 1; tried <= TRIES; tried += 1) {
+  for (let tried = 1; tried <= (tools.tries ?? TRIES); tried += 1) {
     try {
-      result = await once(test, contender, program, folder, time);
+      result = await withBridge(test, contender, tools, (ends) => once(test, contender, ends, tools));
     } catch (error) {
       return { failed: error.message };
     }
@@ -30,37 +28,34 @@ export async function measure(name, contender, { program, folder, time }) {
   return result;
 }
 
-async function once(test, contender, program, folder, time) {
+/** Starts a peer and a bridge, lets `work` have them and a way to start clients, and ends them all. */
+export async function withBridge(test, contender, { program, folder }, work) {
   const started = [];
+  const load = contender.load ?? [];
   try {
-    const peer = new LoadEnd(program, 'peer', test.peer);
+    const peer = new LoadEnd(program, 'peer', test.peer, ...load);
     started.push(peer);
     const { port } = await peer.next();
     const bridge = await start(contender, port, folder);
     started.push(bridge);
     const connect = (connections, size = 64, depth = 1) => {
       const protocol = contender.raw ? 'raw' : 'websocket';
-      const client = new LoadEnd(
-        program,
-        'client',
-        bridge.port,
-        protocol,
-        test.client,
-        connections,
-        size,
-        depth,
-      );
+      const words = [bridge.port, protocol, test.client, connections, size, depth];
+      const client = new LoadEnd(program, 'client', ...words, ...load);
       started.push(client);
       return client;
     };
-    return test.client === 'idle'
-      ? await memory({ ...test, ...contender.idle }, bridge, connect)
-      : await speed(test, { peer, bridge, connect, time });
+    return await work({ peer, bridge, connect });
   } finally {
     // The client first: a bridge that goes before it would look like a fault.
     for (const one of started.reverse()) await one.stop();
   }
 }
+
+const once = (test, contender, { peer, bridge, connect }, { time }) =>
+  test.client === 'idle'
+    ? ofIdle({ ...test, ...contender.idle }, bridge, connect)
+    : speed(test, { peer, bridge, connect, time });
 
 async function speed(test, { peer, bridge, connect, time }) {
   const client = connect(test.connections, test.size, test.depth);
@@ -106,11 +101,11 @@ async function reading(peer, client, bridge) {
 }
 
 /** What a connection that does nothing costs, once there are some. */
-async function memory({ base, more }, bridge, connect) {
+async function ofIdle({ base, more }, bridge, connect) {
   const settled = async (connections) => {
     await connect(connections).next();
     await sleep(SETTLE * 1000);
-    return memoryBytes(bridge.pid);
+    return memory(bridge.pid).pss;
   };
   const before = await settled(base);
   const after = await settled(more);

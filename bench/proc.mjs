@@ -1,5 +1,6 @@
 // What Linux says of processes and of the machine: CPU time, memory, who listens. Sums are over a process and all that
 // come from it, since some bridges start a process per connection.
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** USER_HZ is 100 on every Linux that Node runs on: a tick in seconds. */
@@ -42,12 +43,35 @@ export function cpuSeconds(pid) {
   return tree(pid, all).reduce((sum, one) => sum + all.get(one).cpu, 0);
 }
 
-/** Bytes of memory of a process tree; what its processes share counts once (PSS). */
-export function memoryBytes(pid) {
-  return tree(pid).reduce((sum, one) => {
-    const kilobytes = /^Pss:\s+(\d+)/m.exec(readOrNothing(`/proc/${one}/smaps_rollup`))?.[1];
-    return sum + 1024 * Number(kilobytes ?? 0);
-  }, 0);
+/** Seconds of CPU of a process's first thread alone, to the nanosecond where the kernel counts so. */
+export function mainThreadSeconds(pid) {
+  const [ran] = readOrNothing(`/proc/${pid}/schedstat`).split(' ');
+  if (ran !== '') return Number(ran) / 1e9;
+  const stat = readOrNothing(`/proc/${pid}/task/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK;
+}
+
+/**
+ * Bytes of memory of a process tree: `rss`, what is resident; `pss`, the same with what its processes share counted once;
+ * `own`, without the pages of files, such as the program's code, that the kernel takes and gives as it likes.
+ */
+export function memory(pid) {
+  const sums = { rss: 0, pss: 0, own: 0 };
+  for (const one of tree(pid)) {
+    const rollup = readOrNothing(`/proc/${one}/smaps_rollup`);
+    const bytes = (field) => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(rollup)?.[1] ?? 0);
+    sums.rss += bytes('Rss');
+    sums.pss += bytes('Pss');
+    sums.own += bytes('Pss_Anon') + bytes('SwapPss');
+  }
+  return sums;
+}
+
+/** As many files as a process that we start may have open. */
+export function mostFiles() {
+  const said = execFileSync('/bin/sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).trim();
+  return said === 'unlimited' ? Number.POSITIVE_INFINITY : Number(said);
 }
 
 /** Seconds of CPU that the whole machine has used, with what its host has taken from it; and its processors. */

@@ -3,6 +3,8 @@
 
 /** A row is not to be believed when the ratios of its rounds differ by more than this share of their median. */
 export const SPREAD = 0.25;
+/** Text may cost this share more than binary; beyond it, the report names the row. */
+export const TEXT_COSTS = 0.15;
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -23,13 +25,26 @@ export function summarize(results) {
 /** What a result is judged by: work per CPU-second, or the memory of a connection. */
 const figure = (result) => result.bytes ?? result.perCpu;
 
+/** What results are of another bridge's in the same round. */
+function ratiosTo(baseline, good, all) {
+  return good.flatMap((one) => {
+    const other = all.find(({ bridge, round }) => bridge === baseline && round === one.round);
+    return other === undefined || other.failed !== undefined ? [] : [figure(one) / figure(other)];
+  });
+}
+
+/** The median ratio of a bridge to another in a test; undefined if they have no round in common. */
+function beside(baseline, name, test, results) {
+  const all = results.filter((one) => one.test === test);
+  const good = all.filter((one) => one.bridge === name && one.failed === undefined);
+  const ratios = ratiosTo(baseline, good, all);
+  return ratios.length === 0 ? undefined : median(ratios);
+}
+
 function row(bridge, all) {
   const own = all.filter((one) => one.bridge === bridge);
   const good = own.filter((one) => one.failed === undefined);
-  const ratios = good.flatMap((one) => {
-    const baseline = all.find((other) => other.bridge === 'ws' && other.round === one.round);
-    return baseline === undefined || baseline.failed !== undefined ? [] : [figure(one) / figure(baseline)];
-  });
+  const ratios = ratiosTo('ws', good, all);
   const middle = (values) => (values.length === 0 ? undefined : median(values));
   // The baseline's ratio to itself is always 1: its rounds are told apart by the figure.
   const compared = bridge === 'ws' ? good.map(figure) : ratios;
@@ -63,7 +78,7 @@ const percent = (value) => (value === undefined ? '–' : `${Math.round(value * 
 
 export function markdown({ machine, results }) {
   const tests = summarize(results);
-  return [...head(machine), ...tests.flatMap(table), ...closing(tests)].join('\n');
+  return [...head(machine), ...tests.flatMap(table), ...text(results), ...closing(tests)].join('\n');
 }
 
 function head(machine) {
@@ -100,6 +115,36 @@ function table({ test, unit, rows }) {
     `| bridge | ${columns.join(' | ')} |`,
     `|---|${'---:|'.repeat(columns.length - 1)}---|`,
     ...rows.map((one) => `| ${one.bridge} | ${cells(one).join(' | ')} |`),
+    '',
+  ];
+}
+
+/** Text both ways beside binary: the daemon's own figures in the same round. */
+function text(results) {
+  const names = [...new Set(results.map((one) => one.bridge))].filter((name) => name.endsWith('-text'));
+  if (names.length === 0) return [];
+  const tests = [...new Set(results.filter((one) => names.includes(one.bridge)).map((one) => one.test))];
+  const rows = tests.map((test) => ({
+    test,
+    ratios: names.map((name) => ({ name, ratio: beside('websocksy', name, test, results) })),
+  }));
+  const slow = rows.flatMap(({ test, ratios }) =>
+    ratios.flatMap(({ name, ratio }) =>
+      ratio < 1 - TEXT_COSTS ? `${test} under ${name} (${digits(ratio)})` : [],
+    ),
+  );
+  return [
+    '## Text both ways, × binary',
+    '',
+    `| row | ${names.join(' | ')} |`,
+    `|---|${'---:|'.repeat(names.length)}`,
+    ...rows.map(
+      ({ test, ratios }) => `| ${test} | ${ratios.map(({ ratio }) => digits(ratio)).join(' | ')} |`,
+    ),
+    '',
+    slow.length === 0
+      ? `All within ${percent(TEXT_COSTS)} of binary.`
+      : `More than ${percent(TEXT_COSTS)} below binary: ${slow.join(', ')}.`,
     '',
   ];
 }

@@ -6,15 +6,15 @@ const rate = (name, unit, scale) => (from, to) => ({
 });
 const megabytes = rate('received', 'MB', 1e6);
 
-const echo = (connections, depth) => ({
+export const echo = (connections, depth) => ({
   peer: 'echo',
   client: 'echo',
   connections,
   depth,
   size: 64,
-  counts: (ends) => rate('messages', 'messages', 1)(ends.client.from, ends.client.to),
+  counts: (ends) => rate('answers', 'messages', 1)(ends.client.from, ends.client.to),
 });
-const upload = (size) => ({
+export const upload = (size) => ({
   peer: 'sink',
   client: 'upload',
   connections: 1,
@@ -53,5 +53,8 @@ export const TESTS = {
   /** Memory, not speed: what so many more connections add to so many. */
   idle: { peer: 'hello', client: 'idle', base: 1_000, more: 4_000 },
 };
+
+/** Whether payload goes through, and not only a peer's greeting: what text both ways can differ in. */
+export const isStream = (test) => test.peer !== 'hello';
 
 export const NAMES = Object.keys(TESTS);

@@ -98,8 +98,9 @@ function unknownFraming(name: string, known: readonly string[]): Error {
   );
 }
 
+/** A null character is in no name. */
 function configurationKey(name: string, config: string | undefined): string {
-  return JSON.stringify([name, config]);
+  return config === undefined ? name : `${name}\0${config}`;
 }
 
 function refusal(name: string, error: unknown): Error {

@@ -2,8 +2,8 @@
  * Loads kernel.wat: the fast run over the ordinary frames of a chunk, in WebAssembly with SIMD.
  *
  * There is none where WebAssembly or its SIMD is missing (`--jitless`), its memory cannot be had (a tight `ulimit -v`) or
- * the machine's words begin with their highest byte; then frame-decoder.ts does it all. The memory never grows, so its buffer is never detached: what lies in it may be
- * written to sockets.
+ * the machine's words begin with their highest byte; then frame-decoder.ts does it all. The memory never grows, so its
+ * buffer is never detached: what lies in it may be written to sockets.
  */
 import { KERNEL } from './kernel-bytes.ts';
 

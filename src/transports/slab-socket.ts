@@ -67,8 +67,6 @@ export class SlabSocket extends Socket {
     this.#next = next;
     // Until its owner takes what is read, it waits in the kernel.
     this.pause();
-    // Functions that all sockets share, not a closure each.
-    this.on('error', onError).on('end', onEnd).on('close', onClose);
   }
 
   /** Bytes of all writes that are under way, and of those that failed, each counted whole. */
@@ -83,6 +81,8 @@ export class SlabSocket extends Socket {
   /** From now on the owner is told of all but what is read. Whoever had the socket before has seen what came before. */
   ownedBy(owner: SlabSocketOwner): void {
     this.#owner = owner;
+    // Functions that all sockets share, not a closure each.
+    this.on('error', onError).on('end', onEnd).on('close', onClose);
   }
 
   /** Begins to hand on what is read. */

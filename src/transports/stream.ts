@@ -177,9 +177,13 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   tick(now: number): void {
     if (this.#closed) return;
     const unsent = this.unsent;
+    if (unsent === 0 && !this.#ending) {
+      // Most connections, most of the time: no more is looked at.
+      this.#progressAt = undefined;
+      return;
+    }
     const progress = this.#written - unsent - kernelQueue(this.#socket);
-    const idle = unsent === 0 && !this.#ending;
-    if (idle || this.#progressAt === undefined || progress !== this.#progress) {
+    if (this.#progressAt === undefined || progress !== this.#progress) {
       this.#progress = progress;
       this.#progressAt = now;
       return;

@@ -116,9 +116,33 @@ test('compares the memory of connections, and draws a chart', () => {
   expect(readFileSync(svg, 'utf8')).toMatch(/^<svg .*>websocksy<.*>0\.500<.*<\/svg>\n$/s);
 });
 
+test('sets text beside binary of the same round, and names the rows where it costs too much', () => {
+  const { stdout } = report([
+    speed(1, 'websocksy', 200),
+    speed(1, 'auto-text', 190),
+    speed(1, 'newline-text', 150),
+    speed(1, 'ws', 100),
+    speed(2, 'websocksy', 100),
+    speed(2, 'auto-text', 95),
+    speed(2, 'newline-text', 75),
+    speed(2, 'ws', 50),
+  ]);
+  expect(stdout).toContain(
+    [
+      '## Text both ways, × binary',
+      '',
+      '| row | auto-text | newline-text |',
+      '|---|---:|---:|',
+      '| up1k | 0.950 | 0.750 |',
+      '',
+      'More than 15 % below binary: up1k under newline-text (0.750).',
+    ].join('\n'),
+  );
+});
+
 test.each([
   [['--tests', 'up1k,up2k'], '--tests: "up2k" is none of up64k, up1k, down,'],
-  [['--only', 'nginx'], '--only: "nginx" is none of websocksy, ws,'],
+  [['--only', 'nginx'], '--only: "nginx" is none of websocksy, auto-text, newline-text, ws,'],
   [['--rounds', '1.5'], '--rounds: "1.5" is no whole number from 1 to 100'],
   [['--time', 'long'], '--time: "long" is no number from 0.2 to 600'],
   [['--speed'], "Unknown option '--speed'"],

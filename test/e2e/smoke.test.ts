@@ -1,6 +1,7 @@
 /**
  * The built daemon as its users meet it, with nothing but Node: the embedded echo peer, plain TCP peers in this
- * process, each end of a session, and the command line. Every session test runs with two WebSocket libraries.
+ * process, each end of a session, and the command line. Every session test runs with two WebSocket libraries, with the
+ * kernel and without it.
  */
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -36,7 +37,12 @@ async function readToEnd(client: Client): Promise<Buffer> {
   return Buffer.concat(messages);
 }
 
-describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
+/** Each way that bytes may take through the daemon, for each library. */
+const WAYS = (['auto', 'off'] as const).flatMap((kernel) =>
+  LIBRARIES.map((library) => ({ kernel, ...library })),
+);
+
+describe.each(WAYS)('with --kernel $kernel a client of $name', ({ kernel, connect, tellsStatus }) => {
   test.each<[string, string | Buffer]>([
     ['a text message', 'grüß dich, 世界 🎈'],
     ['an empty text message', ''],
@@ -44,7 +50,7 @@ describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
     ['a binary message of every byte', Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))],
   ])('gets %s back from the echo peer', async (_, message) => {
     await scenario(async ({ startBridge }) => {
-      const { url } = await startBridge('-c', 'host=echo://');
+      const { url } = await startBridge('--kernel', kernel, '-c', 'host=echo://');
       const client = await connect(url);
       client.send(message);
       client.send('and what follows it');
@@ -57,7 +63,7 @@ describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
     'gets a message of %i bytes back whole, of either type',
     async (size) => {
       await scenario(async ({ startBridge, random }) => {
-        const { url } = await startBridge('-c', 'host=echo://');
+        const { url } = await startBridge('--kernel', kernel, '-c', 'host=echo://');
         const client = await connect(url);
         const binary = random.bytes(size);
         const text = `${'€'.repeat(5)}${binary.toString('hex')}`.slice(0, size - 10); // 15 of its bytes are 5 characters
@@ -75,7 +81,7 @@ describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
   test(
     'is closed with 1009 for a message one byte over the limit',
     scenario(async ({ startBridge }) => {
-      const { url } = await startBridge('-c', 'host=echo://');
+      const { url } = await startBridge('--kernel', kernel, '-c', 'host=echo://');
       const client = await connect(url);
       client.send(Buffer.alloc(LARGEST_MESSAGE + 1));
       expect(await client.closed()).toMatchObject({ code: 1009 });
@@ -86,7 +92,7 @@ describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
   test(
     'gets its first subprotocol under `protocol=*`, and none if it offered none',
     scenario(async ({ startBridge }) => {
-      const { url } = await startBridge('-c', 'host=echo://', '-c', 'protocol=*');
+      const { url } = await startBridge('--kernel', kernel, '-c', 'host=echo://', '-c', 'protocol=*');
       expect((await connect(url, ['Second.of-Two', 'binary'])).protocol).toBe('Second.of-Two');
       expect((await connect(url, ['mqtt'])).protocol).toBe('mqtt');
       expect((await connect(url)).protocol).toBe('');
@@ -98,7 +104,7 @@ describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
     scenario(async (given) => {
       const sent = given.random.bytes(3_000_000);
       const peer = await startPeer(given, (socket) => socket.resume().end(sent));
-      const { url } = await given.startBridge('-c', peer, '-c', 'framing=binary');
+      const { url } = await given.startBridge('--kernel', kernel, '-c', peer, '-c', 'framing=binary');
       const client = await connect(url);
       const received = await readToEnd(client);
       expect(received.length).toBe(sent.length);
@@ -120,7 +126,7 @@ describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
           sessionBegan = resolve;
         });
         const peer = await startPeer(given, (socket) => sessionBegan(socket));
-        const { url } = await given.startBridge('-c', peer, '-c', 'framing=binary');
+        const { url } = await given.startBridge('--kernel', kernel, '-c', peer, '-c', 'framing=binary');
         const client = await connect(url);
         const sent = given.random.bytes(size);
         for (const piece of given.random.pieces(sent, low, high)) client.send(piece);
@@ -150,13 +156,23 @@ describe.each(LIBRARIES)('a client of $name', ({ connect, tellsStatus }) => {
     'is refused with 502 when nobody listens at the peer',
     scenario(async ({ startBridge }) => {
       // Port 1: nothing listens there, and unlike a port that was just free, nothing can take it meanwhile.
-      const { url } = await startBridge('-c', 'host=tcp://127.0.0.1:1');
+      const { url } = await startBridge('--kernel', kernel, '-c', 'host=tcp://127.0.0.1:1');
       const outcome = await connect(url).catch((error: unknown) => error);
       expect(outcome).toBeInstanceOf(HandshakeError);
       expect((outcome as HandshakeError).status).toBe(tellsStatus ? 502 : undefined);
     }),
   );
 });
+
+test(
+  'this Node has what the kernel and slab sockets need',
+  scenario(async ({ startBridge }) => {
+    const bridge = await startBridge('-c', 'host=echo://');
+    await LIBRARIES[0]!.connect(bridge.url);
+    await bridge.stop();
+    expect(bridge.output()).toMatch(/ kernel on\n/);
+  }),
+);
 
 test(
   'SIGTERM closes every open client with 1001 and ends the daemon with status 0',

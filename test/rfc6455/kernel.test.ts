@@ -11,11 +11,12 @@ import { FrameDecoder, type FrameSink } from '../../src/rfc6455/frame-decoder.ts
 import { FLOOR, loadKernel } from '../../src/rfc6455/kernel.ts';
 import { clientFrame, concat, counting, hex, hexOf, utf8 } from '../support/bytes.ts';
 import { eachCut, SEED } from '../support/cuts.ts';
+import { unlessItThrows } from '../support/kernel-way.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
 
 const KIB = 1_024;
-const KERNEL = loadKernel(512 * KIB);
+const KERNEL = unlessItThrows(() => loadKernel(512 * KIB));
 /** Where the chunks lie, and what they are decoded into, each with room for a misalignment. */
 const CHUNK_AT = FLOOR + 16;
 const TARGET_AT = 256 * KIB;
@@ -363,6 +364,21 @@ describe('beside the definition, on literal frames', () => {
     expect(decoder.decodeInto(memory.subarray(CHUNK_AT, CHUNK_AT + 800), target, KERNEL)).toBe(800);
     expect(seen).toEqual(['616280ff'.repeat(50)]);
     expect(target.used).toBe(200);
+  });
+
+  test('behind a message that is not ASCII there are runs again', () => {
+    const memory = new Uint8Array(KERNEL.buffer);
+    const bytes = hex('01 81 00000000 c3  80 81 00000000 a9  81 81 00000000 61  82 81 00000000 62');
+    memory.set(bytes, CHUNK_AT);
+    const seen: string[] = [];
+    const decoder = new FrameDecoder({
+      onPiece: (_opcode, piece, start, end) => seen.push(`piece ${hexOf(piece.subarray(start, end))}`),
+      onRun: (run, start, end) => seen.push(`run ${hexOf(run.subarray(start, end))}`),
+      onControl: () => {},
+    });
+    const target = { bytes: memory.subarray(TARGET_AT), used: 0 };
+    decoder.decodeInto(memory.subarray(CHUNK_AT, CHUNK_AT + bytes.length), target, KERNEL);
+    expect(seen).toEqual(['piece c3', 'piece a9', 'run 6162']);
   });
 
   test('§5.5.1: stop has effect at once, also from within a run', () => {

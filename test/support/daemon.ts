@@ -33,12 +33,15 @@ export interface Finished {
   readonly stderr: string;
 }
 
-function launch(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+function launch(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  launcher: readonly string[] = [],
+): ChildProcess {
   if (!existsSync(EXECUTABLE)) throw new Error('the daemon is not built: run `npm run build` first');
-  return spawn(process.execPath, [...NODE_OPTIONS, EXECUTABLE, ...args], {
-    env: { ...env, ...DAEMON_ENVIRONMENT },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const node = [process.execPath, ...NODE_OPTIONS, EXECUTABLE, ...args];
+  const [command = process.execPath, ...rest] = [...launcher, ...node];
+  return spawn(command, rest, { env: { ...env, ...DAEMON_ENVIRONMENT }, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Runs the command to its end: for `--help`, `--check` and everything that is refused. */
@@ -56,9 +59,17 @@ export async function runCommand(args: readonly string[], env = process.env): Pr
   return { code, stdout, stderr };
 }
 
-/** Starts the daemon on 127.0.0.1 and returns when it listens; rejects with its output if it ends before that. */
-export async function startDaemon(args: readonly string[] = [], env = process.env): Promise<Daemon> {
-  const child = launch(['-l', '127.0.0.1', '-p', '0', ...args], env);
+/**
+ * Starts the daemon on 127.0.0.1 and returns when it listens; rejects with its output if it ends before that.
+ *
+ * @param launcher what runs the command, in its own process
+ */
+export async function startDaemon(
+  args: readonly string[] = [],
+  env = process.env,
+  launcher: readonly string[] = [],
+): Promise<Daemon> {
+  const child = launch(['-l', '127.0.0.1', '-p', '0', ...args], env, launcher);
   let output = '';
   const exited = new Promise<number | null>((resolve) => child.on('close', resolve));
   const address = await new Promise<{ host: string; port: number }>((resolve, reject) => {

@@ -261,6 +261,24 @@ describe('a write that fails', () => {
   });
 });
 
+test('its owner is told, though whoever had the socket before took all listeners away', async () => {
+  const listener = await Listener.on();
+  open.push(listener);
+  const near = new SlabSocket(STREAM_OPTIONS, slabs, true).connect({
+    port: listener.port,
+    host: '127.0.0.1',
+  });
+  sockets.push(near);
+  await once(near, 'connect');
+  for (const event of ['connect', 'error']) near.removeAllListeners(event);
+  const owner = new Owner();
+  near.ownedBy(owner);
+  near.startReading();
+  (await listener.accept()).resetAndDestroy();
+  await until('the close', () => owner.events.includes('close'));
+  expect(owner.events).toEqual(['read ECONNRESET', 'close']);
+});
+
 describe('reading', () => {
   test('does not begin before there is a owner: what comes waits in the kernel, and holds the other side back', async () => {
     const { near, far, owner, events } = await pair();
@@ -355,6 +373,91 @@ describe('reading', () => {
     far.resetAndDestroy();
     await until('the close', () => events.includes('close'));
     expect(events).toEqual(['read ECONNRESET', 'close']);
+  });
+});
+
+describe('reading in bulk', () => {
+  /** So much that some reads fill a slab, whatever the kernels hold. */
+  const block = Buffer.alloc(128 * READ_BYTES, 'some bulk');
+
+  test('goes on in a slab of the socket’s own, which comes back with the last read', async () => {
+    const { near, far, owner } = await pair(true);
+    const places: string[] = [];
+    const record = owner.onRead.bind(owner);
+    owner.onRead = (bytes) => {
+      record(bytes);
+      places.push(slabs.isShared(bytes) ? 'shared' : slabs.holds(bytes) ? 'own' : 'elsewhere');
+      if (bytes.length < READ_BYTES) return;
+      // Until the next read of this one.
+      expect(slabs.outstanding).toBeLessThanOrEqual(1);
+    };
+    far.write(block);
+    await roundTrips();
+    near.startReading();
+    await until('all of it', () => owner.received === block.length);
+    far.write('the end');
+    await until('the end', () => owner.received === block.length + 7);
+    expect(owner.text).toBe(`${block}the end`);
+    expect(slabs.outstanding).toBe(0);
+    expect(places[0]).toBe('shared');
+    expect(places).toContain('own');
+    expect(places).not.toContain('elsewhere');
+  });
+
+  test('does not read over what a write still needs: then the next read has another slab', async () => {
+    const { near, far, owner } = await pair(true);
+    const kept: Uint8Array[] = [];
+    const copies: Buffer[] = [];
+    owner.onRead = (bytes) => {
+      if (slabs.isShared(bytes)) return;
+      kept.push(bytes);
+      copies.push(Buffer.from(bytes));
+      slabs.pin(bytes);
+    };
+    far.end(Buffer.concat(Array.from({ length: 100 }, (_, i) => Buffer.alloc(READ_BYTES, `${i};`))));
+    await roundTrips();
+    near.startReading();
+    await until('the end', () => owner.events.includes('end'));
+    expect(kept.length).toBeGreaterThan(0);
+    for (const [i, bytes] of kept.entries()) expect(copies[i]!.equals(bytes)).toBe(true);
+    expect(new Set(kept.map(({ byteOffset }) => byteOffset)).size).toBe(kept.length);
+    for (const bytes of kept) slabs.unpin(bytes);
+    near.destroy();
+    await until('the slabs to be free', () => slabs.outstanding === 0);
+  });
+
+  test('gives its slab back when the socket is destroyed, from within a read or later', async () => {
+    for (const within of [true, false]) {
+      const { near, far, owner } = await pair(true);
+      far.on('error', () => {});
+      let full = 0;
+      owner.onRead = (bytes) => {
+        if (bytes.length === READ_BYTES) full += 1;
+        if (full < 2) return;
+        if (within) near.destroy();
+        else near.pause();
+      };
+      far.write(block);
+      await roundTrips();
+      near.startReading();
+      await until('some full reads', () => full >= 2);
+      if (!within) {
+        expect(slabs.outstanding).toBe(1);
+        near.destroy();
+      }
+      await until('the close', () => owner.events.includes('close'));
+      expect(slabs.outstanding).toBe(0);
+    }
+  });
+
+  test('reads from the shared slab where none is left', async () => {
+    const held = Array.from({ length: 300 }, () => slabs.take()).filter((slab) => slab !== undefined);
+    const { near, far, owner } = await pair(true);
+    far.end(block);
+    near.startReading();
+    await until('the end', () => owner.events.includes('end'));
+    expect(owner.text).toBe(String(block));
+    expect(slabs.outstanding).toBe(held.length);
   });
 });
 
