@@ -7,12 +7,11 @@ import { makeFastPath } from '../../src/fast-path.ts';
 import { Connection } from '../../src/rfc6455/connection.ts';
 import { concat, hex, latin1 } from '../support/bytes.ts';
 import { SEED } from '../support/cuts.ts';
-import { unlessItThrows } from '../support/kernel-way.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
 import { RecordingHandler } from '../support/recording-handler.ts';
 
-const FAST = unlessItThrows(makeFastPath);
+const FAST = makeFastPath();
 const LIMITS = { headBytes: 16_384, headFields: 100, earlyBytes: 65_536 };
 const READ = 64 * 1_024;
 

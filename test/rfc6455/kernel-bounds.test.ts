@@ -22,13 +22,12 @@ import {
 } from '../../src/rfc6455/kernel.ts';
 import { hexOf } from '../support/bytes.ts';
 import { SEED } from '../support/cuts.ts';
-import { unlessItThrows } from '../support/kernel-way.ts';
 import { naiveUnmask } from '../support/naive-unmask.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
 
 const BYTES = 128 * 1_024;
-const KERNEL = unlessItThrows(() => loadKernel(BYTES));
+const KERNEL = loadKernel(BYTES);
 
 /** What a run goes on with. */
 interface Start {

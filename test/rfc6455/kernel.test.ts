@@ -11,12 +11,11 @@ import { FrameDecoder, type FrameSink } from '../../src/rfc6455/frame-decoder.ts
 import { FLOOR, loadKernel } from '../../src/rfc6455/kernel.ts';
 import { clientFrame, concat, counting, hex, hexOf, utf8 } from '../support/bytes.ts';
 import { eachCut, SEED } from '../support/cuts.ts';
-import { unlessItThrows } from '../support/kernel-way.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
 
 const KIB = 1_024;
-const KERNEL = unlessItThrows(() => loadKernel(512 * KIB));
+const KERNEL = loadKernel(512 * KIB);
 /** Where the chunks lie, and what they are decoded into, each with room for a misalignment. */
 const CHUNK_AT = FLOOR + 16;
 const TARGET_AT = 256 * KIB;
