@@ -13,7 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'no kernel',
-          include: [...INCLUDE, 'test/rfc6455/connection*.test.ts'],
+          include: [...INCLUDE, 'test/rfc6455/connection{,-compression}.test.ts'],
           env: { TEST_KERNEL: 'off' },
           testTimeout: 60_000,
         },
@@ -22,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'jitless',
           include: [...INCLUDE, 'test/rfc6455/**/*.test.ts'],
+          exclude: ['test/rfc6455/kernel*.test.ts', 'test/rfc6455/connection-ways.test.ts'],
           env: { TEST_KERNEL: 'jitless' },
           execArgv: ['--jitless'],
           testTimeout: 180_000,

@@ -167,8 +167,8 @@ export class FrameDecoder {
   }
 
   /**
-   * The same by the kernel: out of `chunk`, which is left as it is, into `target`. Both lie in the kernel's memory, and
-   * `target` has room for as many bytes as `chunk` has. No message may be compressed.
+   * The same by the kernel: out of `chunk`, in which it unmasks control frames alone, into `target`. Both lie in the
+   * kernel's memory, and `target` has room for as many bytes as `chunk` has. No message may be compressed.
    */
   decodeInto(chunk: Uint8Array, target: DecodeTarget, kernel: Kernel): number {
     const end = chunk.length;

@@ -7,12 +7,11 @@ import { makeFastPath } from '../../src/fast-path.ts';
 import { Connection } from '../../src/rfc6455/connection.ts';
 import { concat, hex, latin1 } from '../support/bytes.ts';
 import { SEED } from '../support/cuts.ts';
-import { unlessItThrows } from '../support/kernel-way.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
 import { RecordingHandler } from '../support/recording-handler.ts';
 
-const FAST = unlessItThrows(makeFastPath);
+const FAST = makeFastPath();
 const LIMITS = { headBytes: 16_384, headFields: 100, earlyBytes: 65_536 };
 const READ = 64 * 1_024;
 
@@ -35,7 +34,7 @@ type Way = 'heap' | 'read slab' | 'own slab';
 function seenBy(way: Way, pieces: readonly Uint8Array[], circumstances: Circumstances): readonly string[] {
   const { peer, messageBytes, fullEvery, closeAt } = circumstances;
   const handler = new RecordingHandler();
-  const fast = way === 'heap' ? undefined : FAST!;
+  const fast = way === 'heap' ? undefined : FAST;
   const connection = new Connection(handler, LIMITS, fast);
   handler.meanwhile.onRequest = () => connection.accept({ peer, messageBytes });
   let payloads = 0;
@@ -72,11 +71,11 @@ function expectSame(pieces: readonly Uint8Array[], circumstances: Circumstances)
     const seen = seenBy(way, pieces, circumstances);
     if (seen.join() !== heap.join()) expect(seen, `${way}, ${JSON.stringify(circumstances)}`).toEqual(heap);
   }
-  if (FAST!.slabs.outstanding !== 0) expect(FAST!.slabs.outstanding).toBe(0);
+  if (FAST.slabs.outstanding !== 0) expect(FAST.slabs.outstanding).toBe(0);
   return heap;
 }
 
-describe.skipIf(FAST === undefined)('a connection', () => {
+describe('a connection', () => {
   const STREAM: Circumstances = { peer: 'stream', messageBytes: 1_000, fullEvery: 0, closeAt: 0 };
   const MESSAGE: Circumstances = { ...STREAM, peer: 'message' };
 
@@ -127,12 +126,10 @@ describe.skipIf(FAST === undefined)('a connection', () => {
   });
 
   test('goes by the heap when all slabs are lent', () => {
-    const slabs = Array.from({ length: 1_000 }, () => FAST!.slabs.take()).filter(
-      (slab) => slab !== undefined,
-    );
+    const slabs = Array.from({ length: 1_000 }, () => FAST.slabs.take()).filter((slab) => slab !== undefined);
     const pieces = [hex('82 84 01020304 0002'), hex('0404 81 81 00000000 61')];
     const seen = seenBy('read slab', pieces, STREAM);
-    for (const slab of slabs) FAST!.slabs.release(slab);
+    for (const slab of slabs) FAST.slabs.release(slab);
     expect(seen).toEqual(seenBy('heap', pieces, STREAM));
     expect(seen).toContain('binary 070061');
   });

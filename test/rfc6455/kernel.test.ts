@@ -11,21 +11,16 @@ import { FrameDecoder, type FrameSink } from '../../src/rfc6455/frame-decoder.ts
 import { FLOOR, loadKernel } from '../../src/rfc6455/kernel.ts';
 import { clientFrame, concat, counting, hex, hexOf, utf8 } from '../support/bytes.ts';
 import { eachCut, SEED } from '../support/cuts.ts';
-import { unlessItThrows } from '../support/kernel-way.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
 
 const KIB = 1_024;
-const KERNEL = unlessItThrows(() => loadKernel(512 * KIB));
+const KERNEL = loadKernel(512 * KIB);
 /** Where the chunks lie, and what they are decoded into, each with room for a misalignment. */
 const CHUNK_AT = FLOOR + 16;
 const TARGET_AT = 256 * KIB;
 /** Of the chunks at random: a read of the daemon's. */
 const LARGEST = 64 * KIB;
-
-test('there is a kernel, but where there is no WebAssembly', () => {
-  expect(KERNEL !== undefined).toBe('WebAssembly' in globalThis);
-});
 
 type Peer = 'stream' | 'message';
 
@@ -143,7 +138,7 @@ function byDefinition(pieces: readonly Uint8Array[], ways: Ways): readonly strin
 
 /** @param alignment of the chunk in the lowest four bits, of the target in the next */
 function byKernel(pieces: readonly Uint8Array[], ways: Ways, alignment: number): readonly string[] {
-  const kernel = KERNEL!;
+  const kernel = KERNEL;
   const record = new Record(ways);
   const memory = new Uint8Array(kernel.buffer);
   for (const piece of pieces) {
@@ -184,7 +179,7 @@ function expectSameUnderCuts(bytes: Uint8Array): readonly string[] {
   return byKernel([bytes], { peer: 'message' }, 0);
 }
 
-describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames', () => {
+describe('beside the definition, on literal frames', () => {
   const KEY = '37fa213d';
 
   test.for<readonly [what: string, digits: string, seen: readonly string[]]>([
@@ -329,7 +324,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
   });
 
   test('§8.1: text that is not ASCII is handed on by itself wherever its byte stands, and ASCII is not', () => {
-    const kernel = KERNEL!;
+    const kernel = KERNEL;
     const memory = new Uint8Array(kernel.buffer);
     for (const length of [1, 2, 3, 4, 7, 8, 15, 16, 17, 33, 63, 64, 65, 80, 127, 130, 200]) {
       for (let at = -1; at < length; at += 1) {
@@ -350,27 +345,43 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
     }
   });
 
-  test('many short messages are one run', () => {
-    const kernel = KERNEL!;
-    const memory = new Uint8Array(kernel.buffer);
-    const frames = concat(
-      ...Array.from({ length: 100 }, (_, i) => clientFrame({ opcode: 1 + (i & 1), payload: utf8('ab') })),
+  test('many short messages are one run, binary whatever its bytes', () => {
+    const memory = new Uint8Array(KERNEL.buffer);
+    const pair = concat(
+      clientFrame({ opcode: 1, payload: utf8('ab') }),
+      clientFrame({ opcode: 2, payload: hex('80ff') }),
     );
+    const frames = concat(...Array.from({ length: 50 }, () => pair));
     memory.set(frames, CHUNK_AT);
     const seen: string[] = [];
     const decoder = new FrameDecoder({
       onPiece: () => seen.push('piece'),
-      onRun: (bytes, start, end) => seen.push(Buffer.from(bytes.subarray(start, end)).toString()),
+      onRun: (bytes, start, end) => seen.push(hexOf(bytes.subarray(start, end))),
       onControl: () => seen.push('control'),
     });
     const target = { bytes: memory.subarray(TARGET_AT), used: 0 };
-    expect(decoder.decodeInto(memory.subarray(CHUNK_AT, CHUNK_AT + frames.length), target, kernel)).toBe(800);
-    expect(seen).toEqual(['ab'.repeat(100)]);
+    expect(decoder.decodeInto(memory.subarray(CHUNK_AT, CHUNK_AT + 800), target, KERNEL)).toBe(800);
+    expect(seen).toEqual(['616280ff'.repeat(50)]);
     expect(target.used).toBe(200);
   });
 
+  test('behind a message that is not ASCII there are runs again', () => {
+    const memory = new Uint8Array(KERNEL.buffer);
+    const bytes = hex('01 81 00000000 c3  80 81 00000000 a9  81 81 00000000 61  82 81 00000000 62');
+    memory.set(bytes, CHUNK_AT);
+    const seen: string[] = [];
+    const decoder = new FrameDecoder({
+      onPiece: (_opcode, piece, start, end) => seen.push(`piece ${hexOf(piece.subarray(start, end))}`),
+      onRun: (run, start, end) => seen.push(`run ${hexOf(run.subarray(start, end))}`),
+      onControl: () => {},
+    });
+    const target = { bytes: memory.subarray(TARGET_AT), used: 0 };
+    decoder.decodeInto(memory.subarray(CHUNK_AT, CHUNK_AT + bytes.length), target, KERNEL);
+    expect(seen).toEqual(['piece c3', 'piece a9', 'run 6162']);
+  });
+
   test('§5.5.1: stop has effect at once, also from within a run', () => {
-    const kernel = KERNEL!;
+    const kernel = KERNEL;
     const memory = new Uint8Array(kernel.buffer);
     const frames = hex('82 81 00000000 01  81 81 00000000 80  89 80 00000000');
     memory.set(frames, CHUNK_AT);
@@ -392,7 +403,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
 
   test('§7.1.7: nothing is decoded after a fault', () => {
     const record = new Record({ peer: 'stream' });
-    const kernel = KERNEL!;
+    const kernel = KERNEL;
     const memory = new Uint8Array(kernel.buffer);
     const target = { bytes: memory.subarray(TARGET_AT), used: 0 };
     const give = (digits: string): void => {
@@ -422,7 +433,7 @@ describe.skipIf(KERNEL === undefined)('beside the definition, on literal frames'
   });
 });
 
-describe.skipIf(KERNEL === undefined)('beside the definition, at random', () => {
+describe('beside the definition, at random', () => {
   const ROUNDS = 100;
 
   /** In reads as large as they can be, byte by byte where that is not long, and in pieces of random sizes. */

@@ -1,11 +1,9 @@
 /** That each run of the suite goes the way that its name says (vitest.config.ts, vitest.without-kernel.config.ts). */
 import { expect, test } from 'vitest';
 import { KERNEL_OFF, NODE_OPTIONS, WAY } from './kernel-way.ts';
-import { fast } from './through-slabs.ts';
 
 test(`this run goes the way "${WAY}"`, () => {
   expect(['kernel', 'off', 'jitless']).toContain(WAY);
-  expect(fast !== undefined).toBe(WAY === 'kernel');
   expect(KERNEL_OFF).toBe(WAY === 'off');
   expect('WebAssembly' in globalThis).toBe(WAY !== 'jitless');
   expect(NODE_OPTIONS).toEqual(WAY === 'jitless' ? ['--jitless'] : []);

@@ -9,12 +9,3 @@ export const KERNEL_OFF = WAY === 'off';
 /** For a daemon that is started as a process: what Node is given, and what is added to its environment. */
 export const NODE_OPTIONS = process.execArgv.filter((option) => option === '--jitless');
 export const DAEMON_ENVIRONMENT = KERNEL_OFF ? { WEBSOCKSY_KERNEL: 'off' } : {};
-
-/** For what says by an error that it cannot be had here. */
-export function unlessItThrows<T>(make: () => T): T | undefined {
-  try {
-    return make();
-  } catch {
-    return undefined;
-  }
-}

@@ -1,10 +1,10 @@
 /** Gives connections that a test makes itself what sockets give them: reads that lie in the read slab for the time of a call. */
 import { makeFastPath } from '../../src/fast-path.ts';
 import type { Connection } from '../../src/rfc6455/connection.ts';
-import { KERNEL_OFF, unlessItThrows } from './kernel-way.ts';
+import { WAY } from './kernel-way.ts';
 
-/** To make a connection with. Undefined: there is no kernel here, or there is to be none. */
-export const fast = KERNEL_OFF ? undefined : unlessItThrows(makeFastPath);
+/** To make a connection with. Undefined: there is to be no kernel. */
+export const fast = WAY === 'kernel' ? makeFastPath() : undefined;
 
 let receiving = false;
 
