@@ -6,12 +6,13 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Bridge, type BridgeServices } from './bridge.ts';
 import { messageOf } from './errors.ts';
-import { type FastPath, fastPath, type NoFastPath } from './fast-path.ts';
+import { fastPath, type NoFastPath } from './fast-path.ts';
 import { type Limits, TICK } from './limits.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
 import type { Backend } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
+import type { FastPath } from './rfc6455/connection-handler.ts';
 import { Compression, type CompressionOptions } from './rfc6455/permessage-deflate.ts';
 import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';

@@ -4,14 +4,10 @@
  * One for the process, made when a daemon first wants it: its memory is not worth having twice.
  */
 import { messageOf } from './errors.ts';
-import { FLOOR, type Kernel, loadKernel } from './rfc6455/kernel.ts';
+import type { FastPath } from './rfc6455/connection-handler.ts';
+import { FLOOR, loadKernel } from './rfc6455/kernel.ts';
 import { poolBytes, SlabPool } from './slab-pool.ts';
 import { hasSlabSockets } from './transports/slab-socket.ts';
-
-export interface FastPath {
-  readonly kernel: Kernel;
-  readonly slabs: SlabPool;
-}
 
 /** Why there is none: then everything goes through the heap and the decoder in TypeScript. */
 export interface NoFastPath {

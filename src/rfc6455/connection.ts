@@ -16,16 +16,16 @@
  * Where either has to wait, for its taker or for zlib, the frames behind it wait too.
  */
 import { asFault, type Fault } from '../errors.ts';
-import type { Slab, SlabPool } from '../slab-pool.ts';
+import type { Slab } from '../slab-pool.ts';
 import { ABNORMAL, type CloseStatus, decodeClose, encodeClose } from './close-codes.ts';
+import type { AcceptOptions, ConnectionHandler, Ending, FastPath } from './connection-handler.ts';
 import { FrameDecoder, type FrameSink } from './frame-decoder.ts';
-import { acceptResponse, type HeaderList, type OpeningRequest } from './handshake.ts';
+import { acceptResponse, type HeaderList } from './handshake.ts';
 import { Inbound, type InboundHandler } from './inbound.ts';
-import type { Kernel } from './kernel.ts';
 import { CLOSE, type ControlOpcode, type DataOpcode, PING } from './opcodes.ts';
 import { Opening, type OpeningLimits } from './opening.ts';
 import { Outbound, type OutboundHandler } from './outbound.ts';
-import type { Compression, ConnectionCompression } from './permessage-deflate.ts';
+import type { ConnectionCompression } from './permessage-deflate.ts';
 
 export type ConnectionState = 'head' | 'deciding' | 'open' | 'closing' | 'closed';
 
@@ -38,59 +38,9 @@ const NEXT: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
   closed: [],
 };
 
-/** Why a connection is over. */
-export type Ending =
-  /** The client sent a Close first, and it was echoed. */
-  | { readonly by: 'client'; readonly status: CloseStatus }
-  /** We sent a Close, and the client answered it. */
-  | { readonly by: 'server'; readonly status: CloseStatus }
-  /** The request was refused from outside, by `reject`. */
-  | { readonly by: 'rejection' }
-  /** The client broke a rule, or something unforeseen happened. */
-  | { readonly by: 'fault'; readonly fault: Fault }
-  /** The client's bytes ended without a Close. */
-  | { readonly by: 'eof' };
-
-export interface ConnectionHandler {
-  /** Bytes for the client, to go out as one write: `bytes`, then `more`. False: enough, until `drained`. */
-  write(bytes: Uint8Array, more?: Uint8Array): boolean;
-  /** The handshake is in order. Answer by `accept` or `reject`, now or later. */
-  onRequest(request: OpeningRequest): void;
-  /**
-   * Payload for the peer. To a stream peer any piece of the stream, and `opcode` is BINARY; else a whole message.
-   * False: enough, until `resume`.
-   */
-  onPayload(payload: Uint8Array, opcode: DataOpcode): boolean;
-  /** There is more to do than others should wait for: call `beginTurn` in the next turn of the event loop. */
-  onYield(): void;
-  /** Bytes from the client are taken again, after `receive` returned false. */
-  onReceivable(): void;
-  /** Messages are taken again, after `send` returned false. */
-  onSendable(): void;
-  /** Nothing will be written any more: end the TCP connection (§7.1.1: the server does so first). Comes once. */
-  onClosed(ending: Ending): void;
-}
-
-/** The fast way in and out; see fast-path.ts. */
-export interface Fast {
-  readonly kernel: Kernel;
-  readonly slabs: SlabPool;
-}
-
-export interface AcceptOptions {
-  /** One of those that the client offered. */
-  readonly subprotocol?: string | undefined;
-  /** Whether the peer takes a stream of bytes or whole messages. */
-  readonly peer: 'stream' | 'message';
-  /** Largest message that is collected for a message peer, in bytes. */
-  readonly messageBytes: number;
-  /** Compresses, if the client offers what we can do. */
-  readonly compression?: Compression | undefined;
-}
-
 export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   readonly #handler: ConnectionHandler;
-  readonly #fast: Fast | undefined;
+  readonly #fast: FastPath | undefined;
   #state: ConnectionState = 'head';
 
   /** Until it is answered. */
@@ -106,7 +56,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   /** `receive` or `resume` is at work: what they bring about is not to call them again. */
   #receiving = false;
 
-  constructor(handler: ConnectionHandler, limits: OpeningLimits, fast?: Fast) {
+  constructor(handler: ConnectionHandler, limits: OpeningLimits, fast?: FastPath) {
     this.#handler = handler;
     this.#fast = fast;
     this.#opening = new Opening(limits);

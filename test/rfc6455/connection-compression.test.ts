@@ -2,7 +2,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../src/errors.ts';
-import { type AcceptOptions, Connection } from '../../src/rfc6455/connection.ts';
+import { Connection } from '../../src/rfc6455/connection.ts';
+import type { AcceptOptions } from '../../src/rfc6455/connection-handler.ts';
 import { BINARY, type DataOpcode, TEXT } from '../../src/rfc6455/opcodes.ts';
 import { Compression, type CompressionOptions } from '../../src/rfc6455/permessage-deflate.ts';
 import { clientFrame, concat, counting, hex, hexOf, latin1, utf8 } from '../support/bytes.ts';

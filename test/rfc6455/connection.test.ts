@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Fault, type FaultCode } from '../../src/errors.ts';
-import { type AcceptOptions, Connection, type ConnectionState } from '../../src/rfc6455/connection.ts';
+import { Connection, type ConnectionState } from '../../src/rfc6455/connection.ts';
+import type { AcceptOptions } from '../../src/rfc6455/connection-handler.ts';
 import { BINARY, TEXT } from '../../src/rfc6455/opcodes.ts';
 import type { OpeningLimits } from '../../src/rfc6455/opening.ts';
 import { clientFrame, concat, counting, hex, hexOf, latin1, utf8 } from '../support/bytes.ts';

@@ -9,7 +9,7 @@
  *     receivable                 bytes are taken again; sendable: messages; yield: enough for a turn
  *     closed client 1000 bye     how it ended
  */
-import type { ConnectionHandler, Ending } from '../../src/rfc6455/connection.ts';
+import type { ConnectionHandler, Ending } from '../../src/rfc6455/connection-handler.ts';
 import type { OpeningRequest } from '../../src/rfc6455/handshake.ts';
 import { hexOf } from './bytes.ts';
 import { fast } from './through-slabs.ts';
