@@ -188,6 +188,20 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     if (!this.#connection.send(text ? TEXT : BINARY, bytes, start, end)) this.#peer?.pause();
   }
 
+  onShortSegments(
+    text: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    delimiter: Uint8Array,
+  ): number {
+    // Each message has a line in a log that is to have all.
+    if (this.#log.trace !== undefined) return start;
+    const at = this.#connection.sendShort(text ? TEXT : BINARY, bytes, start, end, delimiter);
+    this.#down += at - start;
+    return at;
+  }
+
   // ------------------------------------------------------------------------------------------ from the client
 
   clientBytes(bytes: Uint8Array): void {

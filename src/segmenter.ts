@@ -24,7 +24,23 @@ const DESK = Buffer.allocUnsafeSlow(128 * 1024);
 export interface SegmentSink {
   /** A message: `bytes[start, end)`, which will not change any more. */
   onSegment(text: boolean, bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * Messages in `bytes[start, end)`, each up to and including a delimiter of one or two bytes. A sink without this gets
+   * each by itself.
+   *
+   * @returns where the first one begins that it did not take, since it is not short, or not whole, or for no reason
+   */
+  onShortSegments?(
+    text: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    delimiter: Uint8Array,
+  ): number;
 }
+
+/** A frame of at most so many bytes of payload has the shortest header: what `onShortSegments` takes. */
+const SHORT = 125;
 
 export class Segmenter {
   readonly #framing: Framing;
@@ -33,6 +49,8 @@ export class Segmenter {
   readonly #firstType: MessageType;
   readonly #pending = new GrowingBuffer();
   readonly #slices = new Utf8Slices();
+  /** What ends every message, if the framing says so. */
+  readonly #delimiter: Uint8Array | undefined;
   /** How many of the pending bytes the framing has seen. */
   #scanned = 0;
   /** Messages that the framing called text and that were not. */
@@ -47,6 +65,8 @@ export class Segmenter {
     this.#sink = sink;
     this.#maximum = maximum;
     this.#firstType = this.#type();
+    const able = sink.onShortSegments !== undefined && maximum >= SHORT;
+    this.#delimiter = able ? usable(this.#given('delimiter'), this.#firstType) : undefined;
   }
 
   /** Bytes that wait for the rest of their message. */
@@ -140,6 +160,9 @@ export class Segmenter {
     this.#scanned = 0;
     this.#slices.reset();
     while (at < stop) {
+      if (this.#delimiter !== undefined && scanned === 0)
+        at = this.#cutShort(bytes, at, stop, this.#delimiter);
+      if (at === stop) break;
       const length = this.#next(bytes, at, end, scanned, ended);
       if (length === 0) break;
       this.#send(bytes, at, at + length, stop, this.#type());
@@ -147,6 +170,14 @@ export class Segmenter {
       scanned = 0;
     }
     return at;
+  }
+
+  /** Hands on as many messages at once as the sink takes. */
+  #cutShort(bytes: Uint8Array, start: number, stop: number, delimiter: Uint8Array): number {
+    const text = this.#firstType !== 'binary';
+    // Where all is UTF-8, each message is.
+    const end = text ? this.#slices.soundTo(bytes, start, stop) : stop;
+    return end > start ? this.#sink.onShortSegments!(text, bytes, start, end, delimiter) : start;
   }
 
   #next(bytes: Uint8Array, start: number, end: number, scanned: number, ended: boolean): number {
@@ -168,10 +199,14 @@ export class Segmenter {
   }
 
   #type(): MessageType {
+    return this.#given('type');
+  }
+
+  #given<Name extends 'type' | 'delimiter'>(name: Name): Framing[Name] {
     try {
-      return this.#framing.type;
+      return this.#framing[name];
     } catch (error) {
-      throw new Fault('framing-failed', { message: `type threw: ${messageOf(error)}` }, error);
+      throw new Fault('framing-failed', { message: `${name} threw: ${messageOf(error)}` }, error);
     }
   }
 
@@ -188,6 +223,16 @@ export class Segmenter {
     }
     this.#sink.onSegment(text, bytes, start, end);
   }
+}
+
+/**
+ * A delimiter that messages may be cut at without asking: of a length that the sink knows, and such that a cut behind it
+ * leaves text whole.
+ */
+function usable(delimiter: unknown, type: MessageType): Uint8Array | undefined {
+  if (!isInstance(delimiter, Uint8Array) || delimiter.length < 1 || delimiter.length > 2) return undefined;
+  if (type === 'discard') return undefined;
+  return type === 'binary' || delimiter.every((byte) => byte < 0x80) ? delimiter : undefined;
 }
 
 function isLength(length: unknown, available: number): length is number {

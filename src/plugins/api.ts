@@ -43,6 +43,11 @@ export interface Framing {
    * @throws to say that this stream cannot be framed; the client is closed with 1011
    */
   next(buffer: Uint8Array, start: number, end: number, scanned: number, ended: boolean): number;
+  /**
+   * One or two bytes with which every message ends, and which end every message, where that is all that `next` looks for
+   * and `type` stays as it is. Short messages may then be cut without a call of `next`. Left out: each is asked for.
+   */
+  readonly delimiter?: Uint8Array;
 }
 
 /** What the daemon tells a framing about the connection that it is made for. */

@@ -60,7 +60,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     this.#handler = handler;
     this.#fast = fast;
     this.#opening = new Opening(limits);
-    this.#outbound = new Outbound(this, fast?.slabs);
+    this.#outbound = new Outbound(this, fast);
     this.#inbound = new Inbound(this);
   }
 
@@ -169,6 +169,23 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   send(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#state === 'open') this.#outbound.message(opcode, bytes, start, end);
     return this.sendable;
+  }
+
+  /**
+   * Sends the messages in `bytes[start, end)` that end with `delimiter`, of one or two bytes, and are short.
+   *
+   * @returns where the first message begins that was not sent: `start` where there is no kernel, or compression
+   */
+  sendShort(
+    opcode: DataOpcode,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    delimiter: Uint8Array,
+  ): number {
+    return this.#state === 'open'
+      ? this.#outbound.shortMessages(opcode, bytes, start, end, delimiter)
+      : start;
   }
 
   /** Sends a Ping without payload. */

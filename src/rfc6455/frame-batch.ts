@@ -4,8 +4,10 @@
  * Short payloads are copied behind their headers. Long ones are passed on where they lie, in one gathered write with
  * what has been gathered before them: from some size on the copy costs more than the second buffer.
  */
-import { SLAB_BYTES, type Slab, type SlabPool } from '../slab-pool.ts';
+import { SLAB_BYTES, type Slab } from '../slab-pool.ts';
+import type { FastPath } from './connection-handler.ts';
 import { headerLength, MAX_HEADER, writeHeader } from './frame-encoder.ts';
+import { MAX_SHORT_FRAME, OUT } from './kernel.ts';
 
 /**
  * Payloads from this size on are not copied. Measured: at 64 KiB, a full read of Node's, passing them on carries 1.1 to
@@ -22,16 +24,16 @@ export class FrameBatch {
   #bytes: Uint8Array = NOTHING;
   #end = 0;
   readonly #writer: BatchWriter;
-  readonly #slabs: SlabPool | undefined;
+  readonly #fast: FastPath | undefined;
   /** What `#bytes` is, if it is not from the heap. */
   #slab: Slab | undefined;
 
   /**
-   * @param slabs what frames are gathered in; without them, or where they do not do, the heap
+   * @param fast slabs that frames are gathered in; without them, or where they do not do, the heap
    */
-  constructor(writer: BatchWriter, slabs?: SlabPool) {
+  constructor(writer: BatchWriter, fast?: FastPath) {
     this.#writer = writer;
-    this.#slabs = slabs;
+    this.#fast = fast;
   }
 
   /**
@@ -44,7 +46,7 @@ export class FrameBatch {
   add(first: number, payload: Uint8Array, start: number, end: number, expected = 0): void {
     const length = end - start;
     if (this.#end === 0 && this.#giveInPlace(first, payload, start, end)) return;
-    const copied = length < BY_REFERENCE || this.#slabs?.isShared(payload) === true;
+    const copied = length < BY_REFERENCE || this.#fast?.slabs.isShared(payload) === true;
     if (copied) this.#reserve(headerLength(length) + length, expected);
     else this.#reserve(MAX_HEADER, 0);
     this.#end = writeHeader(this.#bytes, this.#end, first, length);
@@ -57,7 +59,8 @@ export class FrameBatch {
   }
 
   #copy(payload: Uint8Array, start: number, end: number): void {
-    if (this.#slab !== undefined && this.#slabs!.copy(payload, start, end, this.#slab, this.#end)) return;
+    if (this.#slab !== undefined && this.#fast!.slabs.copy(payload, start, end, this.#slab, this.#end))
+      return;
     const whole = start === 0 && end === payload.length;
     this.#bytes.set(whole ? payload : payload.subarray(start, end), this.#end);
   }
@@ -66,11 +69,50 @@ export class FrameBatch {
   #giveInPlace(first: number, payload: Uint8Array, start: number, end: number): boolean {
     const length = end - start;
     if (length < BY_REFERENCE) return false;
-    const frame = this.#slabs?.withHeadroom(payload, start, end, headerLength(length));
+    const frame = this.#fast?.slabs.withHeadroom(payload, start, end, headerLength(length));
     if (frame === undefined) return false;
     writeHeader(frame, 0, first, length);
     this.#writer.write(frame);
     return true;
+  }
+
+  /**
+   * Adds whole messages that end with a delimiter of one or two bytes, each of at most 125 bytes, as many as the kernel can
+   * see: they have to lie in its memory.
+   *
+   * @param first as for `add`
+   * @returns where the first message begins that was not added
+   */
+  addShort(first: number, bytes: Uint8Array, start: number, end: number, delimiter: Uint8Array): number {
+    const fast = this.#fast;
+    if (fast === undefined || !fast.slabs.holds(bytes)) return start;
+    const { byteOffset } = bytes;
+    const last = delimiter[delimiter.length - 1]!;
+    const before = delimiter.length > 1 ? delimiter[0]! : -1;
+    let at = start;
+    do {
+      if (!this.#hasRoom(MAX_SHORT_FRAME)) return at;
+      const base = this.#bytes.byteOffset;
+      at =
+        fast.kernel.frame(
+          byteOffset + at,
+          byteOffset + end,
+          base + this.#end,
+          base + this.#bytes.length,
+          last,
+          before,
+          0x80 | first,
+        ) - byteOffset;
+      this.#end = fast.kernel.record[OUT]! - base;
+      // It has stopped for want of room, or else at something that is not for it.
+    } while (at < end && this.#bytes.length - this.#end < MAX_SHORT_FRAME);
+    return at;
+  }
+
+  /** Whether there is, now, that much of a slab. */
+  #hasRoom(length: number): boolean {
+    if (this.#slab !== undefined && this.#end + length <= this.#bytes.length) return true;
+    return this.#takeSlab();
   }
 
   /** Writes what has been added since the last flush. */
@@ -86,7 +128,7 @@ export class FrameBatch {
     this.#slab = undefined;
     this.#end = 0;
     this.#writer.write(bytes, more);
-    if (slab !== undefined) this.#slabs!.release(slab);
+    if (slab !== undefined) this.#fast!.slabs.release(slab);
   }
 
   #reserve(length: number, expected: number): void {
@@ -102,7 +144,7 @@ export class FrameBatch {
   #takeSlab(): boolean {
     if (this.#slab !== undefined) this.#give();
     else if (this.#end > 0) return false;
-    this.#slab = this.#slabs?.take();
+    this.#slab = this.#fast?.slabs.take();
     if (this.#slab === undefined) return false;
     this.#bytes = this.#slab.bytes;
     return true;

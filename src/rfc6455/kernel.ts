@@ -44,7 +44,29 @@ export interface Kernel {
    *     somebody has to look at, or `end`
    */
   readonly run: (at: number, end: number, out: number) => number;
+  /**
+   * Frames the short messages of `[at, end)` that end with a delimiter, into `[out, limit)`; all of it addresses in the
+   * memory, apart from each other. OUT says where the last frame ends.
+   *
+   * @param last the delimiter's last byte
+   * @param before the one in front of it; -1: there is none
+   * @param first what each frame begins with
+   * @returns where the first message begins that is not done: it is long, its end is near `end` or behind it, or there is
+   *     no room for `MAX_SHORT_FRAME` bytes
+   */
+  readonly frame: (
+    at: number,
+    end: number,
+    out: number,
+    limit: number,
+    last: number,
+    before: number,
+    first: number,
+  ) => number;
 }
+
+/** What `frame` wants to have room for: a header of two bytes, 125 of payload, and what it writes beyond that. */
+export const MAX_SHORT_FRAME = 130;
 
 /** What of WebAssembly is used here: Node's types do not have it. */
 interface WebAssemblyLike {
@@ -53,7 +75,7 @@ interface WebAssemblyLike {
   readonly Instance: new (
     module: object,
     imports: object,
-  ) => { readonly exports: { readonly run: Kernel['run'] } };
+  ) => { readonly exports: Pick<Kernel, 'run' | 'frame'> };
 }
 
 /**
@@ -71,11 +93,11 @@ export function loadKernel(bytes: number): Kernel {
     'no address space for its memory (ulimit -v)',
     () => new WebAssembly.Memory({ initial: pages, maximum: pages }),
   );
-  const { run } = orExplain('no WebAssembly SIMD on this machine', () => {
+  const { run, frame } = orExplain('no WebAssembly SIMD on this machine', () => {
     const module = new WebAssembly.Module(Buffer.from(KERNEL, 'base64'));
     return new WebAssembly.Instance(module, { slabs: { memory } }).exports;
   });
-  return { buffer: memory.buffer, record: new Uint32Array(memory.buffer, 0, RECORD_WORDS), run };
+  return { buffer: memory.buffer, record: new Uint32Array(memory.buffer, 0, RECORD_WORDS), run, frame };
 }
 
 /** Puts what a failure most likely means before what WebAssembly says of it. */

@@ -1,6 +1,7 @@
-;; The fast run: decodes the ordinary frames of a chunk in one pass (RFC 6455 §5.2, §5.3).
+;; The fast run: decodes the ordinary frames of a chunk in one pass (RFC 6455 §5.2, §5.3); and, the other way, frames
+;; many short messages in one.
 ;;
-;; It walks headers, unmasks payload and lays it side by side, and says whether text was nothing but ASCII. It stops at
+;; `run` walks headers, unmasks payload and lays it side by side, and says whether text was nothing but ASCII. It stops at
 ;; whatever is not ordinary: a control frame, a reserved bit, a broken rule, a length of 2^32 or more, a header that is
 ;; not whole. frame-decoder.ts, which is the definition, takes that one header and comes back. So nothing is judged
 ;; here but "ordinary or not".
@@ -148,6 +149,75 @@
     (i32.store (global.get $OUT) (local.get $out))
     (i32.store (global.get $PIECE) (local.get $piece))
     (i32.store (global.get $HEADERS) (local.get $headers))
+    (local.get $at))
+
+  ;; The way back: lays a server's frame (§5.2) around each of the short messages in [at, end) that end with a delimiter,
+  ;; side by side in [out, limit), and returns where the first message begins that is not done. `last` is the delimiter's
+  ;; last byte and `before` the one in front of that, or -1; `first` is what each frame begins with.
+  ;;
+  ;; It stops before a message of more than 125 bytes, before one whose end is not among the bytes of which 16 can be read at
+  ;; a time, and where less than a longest frame has room. OUT says where the last frame ends.
+  ;;
+  ;; Bounds, as above: 16 bytes are read only where as many are left; what is written for one message lies within 2 + 128
+  ;; bytes, for which there was room.
+  (func (export "frame")
+    (param $at i32) (param $end i32) (param $out i32) (param $limit i32)
+    (param $last i32) (param $before i32) (param $first i32) (result i32)
+    (local $top i32) (local $size i32) (local $done i32) (local $found i32) (local $length i32)
+    (local $block v128) (local $ends v128)
+
+    (local.set $ends (i8x16.splat (local.get $last)))
+    (block $stop
+      (local.set $top (i32.mul (memory.size) (i32.const 65536)))
+      (br_if $stop (i32.lt_u (local.get $at) (global.get $FLOOR)))
+      (br_if $stop (i32.lt_u (local.get $out) (global.get $FLOOR)))
+      (br_if $stop (i32.gt_u (local.get $end) (local.get $top)))
+      (br_if $stop (i32.gt_u (local.get $limit) (local.get $top)))
+      (br_if $stop (i32.gt_u (local.get $at) (local.get $end)))
+      (br_if $stop (i32.gt_u (local.get $out) (local.get $limit)))
+      (br_if $stop
+        (i32.and
+          (i32.lt_u (local.get $out) (local.get $end))
+          (i32.lt_u (local.get $at) (local.get $limit))))
+
+      (loop $message
+        (br_if $stop (i32.lt_u (i32.sub (local.get $limit) (local.get $out)) (i32.const 130)))
+        (local.set $done (i32.const 0))
+        (loop $step
+          (local.set $size (i32.sub (local.get $end) (local.get $at)))
+          (br_if $stop (i32.lt_u (local.get $size) (i32.add (local.get $done) (i32.const 16))))
+          ;; Copied while it is looked at: what lies behind the delimiter, the next message writes over.
+          (local.set $block (v128.load align=1 (i32.add (local.get $at) (local.get $done))))
+          (v128.store offset=2 align=1 (i32.add (local.get $out) (local.get $done)) (local.get $block))
+          (local.set $found (i8x16.bitmask (i8x16.eq (local.get $block) (local.get $ends))))
+          (block $none
+            (loop $next
+              (br_if $none (i32.eqz (local.get $found)))
+              (local.set $length
+                (i32.add (i32.add (local.get $done) (i32.ctz (local.get $found))) (i32.const 1)))
+              ;; A last byte without the one before it ends nothing.
+              (if (i32.ge_s (local.get $before) (i32.const 0))
+                (then
+                  (if (i32.or
+                        (i32.lt_u (local.get $length) (i32.const 2))
+                        (i32.ne
+                          (i32.load8_u
+                            (i32.sub (i32.add (local.get $at) (local.get $length)) (i32.const 2)))
+                          (local.get $before)))
+                    (then
+                      (local.set $found
+                        (i32.and (local.get $found) (i32.sub (local.get $found) (i32.const 1))))
+                      (br $next)))))
+              (br_if $stop (i32.gt_u (local.get $length) (i32.const 125)))
+              (i32.store8 (local.get $out) (local.get $first))
+              (i32.store8 offset=1 (local.get $out) (local.get $length))
+              (local.set $out (i32.add (local.get $out) (i32.add (local.get $length) (i32.const 2))))
+              (local.set $at (i32.add (local.get $at) (local.get $length)))
+              (br $message)))
+          (local.set $done (i32.add (local.get $done) (i32.const 16)))
+          (br_if $step (i32.lt_u (local.get $done) (i32.const 128))))))
+
+    (i32.store (global.get $OUT) (local.get $out))
     (local.get $at))
 
   ;; Unmasks `size` bytes from `from` to `to`, and answers whether one of them is 0x80 or more (0: no).

@@ -5,7 +5,7 @@
  * which may stand between any two messages (RFC 6455 §5.4).
  */
 import { asFault, type Fault } from '../errors.ts';
-import type { SlabPool } from '../slab-pool.ts';
+import type { FastPath } from './connection-handler.ts';
 import type { DeflateHandler, Deflater } from './deflater.ts';
 import { type BatchWriter, FrameBatch } from './frame-batch.ts';
 import { COMPRESSED } from './frame-encoder.ts';
@@ -45,10 +45,10 @@ export class Outbound implements DeflateHandler, BatchWriter {
   #then: (() => void) | undefined;
   #saved = 0;
 
-  /** @param slabs what frames are gathered in; the heap if there are none */
-  constructor(handler: OutboundHandler, slabs?: SlabPool) {
+  /** @param fast slabs that frames are gathered in; the heap if there are none */
+  constructor(handler: OutboundHandler, fast?: FastPath) {
     this.#handler = handler;
-    this.#batch = new FrameBatch(this, slabs);
+    this.#batch = new FrameBatch(this, fast);
   }
 
   /** From now on messages of `compression.threshold` bytes and more are deflated. */
@@ -106,6 +106,20 @@ export class Outbound implements DeflateHandler, BatchWriter {
         if (this.#turn <= 0) this.#handler.onYield();
       }
     }
+  }
+
+  /** Short messages that end with a delimiter, many at once: as `FrameBatch.addShort` has it. None where they are deflated. */
+  shortMessages(
+    opcode: DataOpcode,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    delimiter: Uint8Array,
+  ): number {
+    if (this.#deflater !== undefined) return start;
+    const at = this.#batch.addShort(opcode, bytes, start, end, delimiter);
+    if (this.#corked === 0) this.#batch.flush();
+    return at;
   }
 
   ping(): void {

@@ -20,20 +20,28 @@ export class Utf8Slices {
     this.#soundTo = 0;
   }
 
+  /** From `start` to here all is UTF-8, as far as can be told at once; `start` or less: it cannot. */
+  soundTo(bytes: Uint8Array, start: number, limit: number): number {
+    if (!this.#checked) this.#check(bytes, start, limit);
+    return this.#soundTo;
+  }
+
   /**
    * Whether `bytes[start, end)` is UTF-8. It begins at or behind the end of the last slice.
    *
    * @param limit up to where there may be slices: one that ends before it is taken for the first of many
    */
   isUtf8(bytes: Uint8Array, start: number, end: number, limit: number): boolean {
-    if (!this.#checked && end < limit) {
-      this.#checked = true;
-      // A character that the limit cuts in two is left out.
-      const to = lastCharacter(bytes, start, limit);
-      if (isUtf8(view(bytes, start, to))) this.#soundTo = to;
-    }
+    if (!this.#checked && end < limit) this.#check(bytes, start, limit);
     if (end > this.#soundTo || start === end) return isUtf8(view(bytes, start, end));
     return !goesOn(bytes[start]!) && (end === this.#soundTo || !goesOn(bytes[end]!));
+  }
+
+  #check(bytes: Uint8Array, start: number, limit: number): void {
+    this.#checked = true;
+    // A character that the limit cuts in two is left out.
+    const to = lastCharacter(bytes, start, limit);
+    if (isUtf8(view(bytes, start, to))) this.#soundTo = to;
   }
 }
 

@@ -19,9 +19,11 @@ export default defineFraming({
         `${JSON.stringify(config)} is no end of a line: expected ${Object.keys(LINE_ENDS).join(', ')}`,
       );
     }
-    const find = through(Buffer.from(LINE_ENDS[name]!));
+    const delimiter = Buffer.from(LINE_ENDS[name]!);
+    const find = through(delimiter);
     return () => ({
       type: 'auto',
+      delimiter,
       next: (buffer, start, end, scanned, ended) =>
         find(buffer, start, end, scanned, ended) || (ended ? end - start : 0),
     });

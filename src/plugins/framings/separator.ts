@@ -41,7 +41,7 @@ export default defineFraming({
           `a separator of ${separator.length} bytes cannot end a message: none is longer than ${maximum} bytes`,
         );
       }
-      return { type: 'binary', next };
+      return separator.length > 2 ? { type: 'binary', next } : { type: 'binary', next, delimiter: separator };
     };
   },
 });
