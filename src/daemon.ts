@@ -104,8 +104,14 @@ export class Daemon {
       log: options.log,
       onFinished: (bridge) => this.#remove(bridge),
     };
+    // A client that Node has accepted by itself has an ordinary socket: what is written to it must not lie in slabs.
+    const plain = {
+      ...this.#services,
+      fast: undefined,
+      dialing: { ...this.#services.dialing, slabs: undefined },
+    };
     this.#server = createServer({ ...STREAM_OPTIONS, highWaterMark: HIGH_WATER, noDelay: true }, (socket) =>
-      this.#accept(socket),
+      this.#accept(socket, plain),
     );
   }
 
@@ -143,7 +149,9 @@ export class Daemon {
     // A stop that came in the meantime had nothing to close yet.
     if (this.#stopped !== undefined) return this.#stopListening();
     if ('slabs' in this.#fast)
-      acceptIntoSlabs(this.#server, STREAM_OPTIONS, this.#fast.slabs, (socket) => this.#accept(socket));
+      acceptIntoSlabs(this.#server, STREAM_OPTIONS, this.#fast.slabs, (socket) =>
+        this.#accept(socket, this.#services),
+      );
     this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
     this.#ticker = setInterval(() => this.#tick(), TICK);
     this.#log.info?.(`listening on ${path === undefined ? 'ws://' : ''}${this.endpoint}`);
@@ -234,9 +242,9 @@ export class Daemon {
     });
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, services: BridgeServices): void {
     this.#lastId += 1;
-    this.#bridges.add(new Bridge(this.#lastId, socket, this.#services));
+    this.#bridges.add(new Bridge(this.#lastId, socket, services));
   }
 
   #remove(bridge: Bridge): void {

@@ -22,13 +22,17 @@ export const HEADROOM = 16;
 export const SLAB_BYTES = READ_BYTES + READ_BYTES / 8;
 
 /**
- * 256 output slabs, 18 MiB of address space. A connection holds back at most three, and memory is touched only as they
- * are lent. When all are pinned, bytes go through the heap.
+ * 256 output slabs, 18 MiB of address space, touched only as they are lent. Most of the time one or two are. While more
+ * than half of them are (`scarce`), whoever keeps bytes for long copies them to the heap, so that there is always one to
+ * work in.
  */
 const SLABS = 256;
 
-/** Slabs that single sockets may read into: the others are for what has to go out. */
-const READERS = SLABS / 2;
+/**
+ * Slabs that single sockets may read into. A socket keeps its one until a read that does not fill it, which may be long if
+ * the peer's last one did.
+ */
+const READERS = SLABS / 4;
 
 /** What a pool takes of its buffer, behind `floor` bytes that are not its own. */
 export const poolBytes = (floor: number): number => floor + READ_BYTES + SLABS * SLAB_BYTES;
@@ -56,7 +60,6 @@ export class SlabPool {
   readonly #buffer: ArrayBuffer;
   /** All of it. */
   readonly #memory: Uint8Array;
-  readonly #readStart: number;
   readonly #start: number;
   readonly #slabs: Lendable[] = [];
   readonly #free: Lendable[] = [];
@@ -67,7 +70,6 @@ export class SlabPool {
   constructor(buffer: ArrayBuffer, floor: number) {
     this.#buffer = buffer;
     this.#memory = new Uint8Array(buffer);
-    this.#readStart = floor;
     this.#start = floor + READ_BYTES;
     this.readSlab = Buffer.from(buffer, floor, READ_BYTES);
   }
@@ -77,7 +79,7 @@ export class SlabPool {
     return this.#lent;
   }
 
-  /** Whether half of them are lent: who may as well use the heap, should. */
+  /** Whether more than half of them are lent: who may as well use the heap, should. */
   get scarce(): boolean {
     return this.#lent > SLABS / 2;
   }
@@ -94,7 +96,7 @@ export class SlabPool {
 
   /** Lends one for a single socket to read into, to be given back by `releaseReading`. Undefined: enough of them are lent. */
   takeReading(): ReadingSlab | undefined {
-    if (this.#reading === READERS) return undefined;
+    if (this.#reading === READERS || this.scarce) return undefined;
     const slab = this.take() as Lendable | undefined;
     if (slab !== undefined) this.#reading += 1;
     return slab;
@@ -145,10 +147,14 @@ export class SlabPool {
     return bytes.buffer === this.#buffer;
   }
 
-  /** Whether bytes lie in the read slab: they are gone with the next read. */
+  /**
+   * Whether bytes lie where they may be written over behind this call: in the read slab; or in a slab that nobody holds,
+   * which would be a mistake, and is not to become a leak.
+   */
   isShared(bytes: Uint8Array): boolean {
     if (bytes.buffer !== this.#buffer) return false;
-    return bytes.byteOffset >= this.#readStart && bytes.byteOffset < this.#start;
+    const slab = this.#slabOf(bytes);
+    return slab === undefined || slab.holders === 0;
   }
 
   /** The bytes, if they may be kept; else a copy. */
@@ -159,7 +165,10 @@ export class SlabPool {
   /** Keeps the slab that bytes lie in, if they lie in one, until `unpin`. They must not lie in the read slab. */
   pin(bytes: Uint8Array): void {
     const slab = this.#slabOf(bytes);
-    if (slab !== undefined) slab.holders += 1;
+    if (slab === undefined) return;
+    // Whoever pins holds it, or has it from somebody who does.
+    if (slab.holders === 0) throw new Error('a slab was pinned that nobody holds');
+    slab.holders += 1;
   }
 
   unpin(bytes: Uint8Array): void {
@@ -173,6 +182,7 @@ export class SlabPool {
   }
 
   #drop(slab: Lendable): void {
+    if (slab.holders === 0) throw new Error('a slab was given back twice');
     slab.holders -= 1;
     if (slab.holders > 0) return;
     this.#lent -= 1;

@@ -354,6 +354,9 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     }
     try {
       this.#decodeAll(chunk, target);
+    } catch (error) {
+      // While the slab is still ours: what came before a broken rule is handed on from there.
+      this.fail(asFault(error));
     } finally {
       this.#fast!.slabs.release(target);
     }

@@ -4,7 +4,7 @@
  * Short payloads are copied behind their headers. Long ones are passed on where they lie, in one gathered write with
  * what has been gathered before them: from some size on the copy costs more than the second buffer.
  */
-import { SLAB_BYTES, type Slab } from '../slab-pool.ts';
+import type { Slab } from '../slab-pool.ts';
 import type { FastPath } from './connection-handler.ts';
 import { headerLength, MAX_HEADER, writeHeader } from './frame-encoder.ts';
 import { MAX_SHORT_FRAME, OUT } from './kernel.ts';
@@ -118,6 +118,7 @@ export class FrameBatch {
   /** Writes what has been added since the last flush. */
   flush(): void {
     if (this.#end > 0) this.#give();
+    else this.#releaseSlab();
   }
 
   #give(more?: Uint8Array): void {
@@ -131,10 +132,18 @@ export class FrameBatch {
     if (slab !== undefined) this.#fast!.slabs.release(slab);
   }
 
+  /** It was taken, and nothing has come of it. */
+  #releaseSlab(): void {
+    if (this.#slab === undefined) return;
+    this.#fast!.slabs.release(this.#slab);
+    this.#slab = undefined;
+    this.#bytes = NOTHING;
+  }
+
   #reserve(length: number, expected: number): void {
     const needed = this.#end + length;
     if (needed <= this.#bytes.length) return;
-    if (length <= SLAB_BYTES && this.#takeSlab()) return;
+    if (this.#takeSlab()) return;
     const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.#bytes.length, expected));
     grown.set(this.#bytes.subarray(0, this.#end));
     this.#bytes = grown;

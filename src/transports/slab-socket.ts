@@ -13,6 +13,12 @@ import { getSystemErrorName } from 'node:util';
 import { READ_BYTES, type ReadingSlab, type SlabPool } from '../slab-pool.ts';
 import { directWrite, type SocketHandle } from './direct-write.ts';
 
+/** What a write that waits takes besides its bytes: 1.4 KB were measured, of Node's and libuv's objects for it. */
+const WRITE_COST = 2 * 1024;
+
+/** 16 KiB: to copy less than that is cheaper than to keep a whole slab from others. */
+const WORTH_A_SLAB = 16 * 1024;
+
 export interface SlabSocketOwner {
   /** Bytes in the read slab: they are gone after this call. */
   onRead(bytes: Uint8Array): void;
@@ -55,6 +61,9 @@ export class SlabSocket extends Socket {
   #own: ReadingSlab | undefined;
   #owner: SlabSocketOwner | undefined;
   #unsent = 0;
+  #writes = 0;
+  /** Its owner looks at what was read. */
+  #inRead = false;
 
   /** @param bulk whether what fills the read slab is to go on in a slab of the socket's own; else it is read from the shared one */
   constructor(options: SocketConstructorOpts, slabs: SlabPool, bulk: boolean) {
@@ -72,6 +81,11 @@ export class SlabSocket extends Socket {
   /** Bytes of all writes that are under way, and of those that failed, each counted whole. */
   get unsent(): number {
     return this.#unsent;
+  }
+
+  /** The memory that they take. */
+  get cost(): number {
+    return this.#unsent + WRITE_COST * this.#writes;
   }
 
   get owner(): SlabSocketOwner | undefined {
@@ -108,6 +122,7 @@ export class SlabSocket extends Socket {
     const result = directWrite!(handle, first, second);
     if (result === 0) return;
     this.#unsent += length;
+    this.#writes += 1;
     if (typeof result === 'number') {
       this.destroy(writeError(result));
       return;
@@ -124,29 +139,34 @@ export class SlabSocket extends Socket {
   }
 
   /**
-   * Bytes that a write may read from for long. The read slab never is; and behind a write that is under way this one will
-   * be, too: then a slab is left to others where there are few.
+   * Bytes that a write may read from for long. The read slab never is. Nor is a slab where there are few left; nor for a
+   * little, behind a write that is under way, since this one then will be, too.
    */
   #fit(bytes: Uint8Array): Uint8Array {
     const slabs = this.#slabs;
-    const kept = slabs.isShared(bytes) || (this.#unsent > 0 && slabs.scarce);
-    return kept ? slabs.own(bytes) : bytes;
+    const copied = slabs.isShared(bytes) || slabs.scarce || (this.#unsent > 0 && bytes.length < WORTH_A_SLAB);
+    return copied ? slabs.own(bytes) : bytes;
   }
 
   #sent(length: number): void {
     this.#unsent -= length;
+    this.#writes -= 1;
     if (this.#unsent === 0 && !this.destroyed) this.#owner?.onSent();
   }
 
   /** So many bytes have been read to where the next read was to go. */
   received(length: number): void {
+    this.#inRead = true;
     this.#owner?.onRead((this.#next?.buffer ?? this.#slabs.readSlab).subarray(0, length));
-    if (length === READ_BYTES && this.#next !== undefined && !this.destroyed) this.#readIntoOwn(this.#next);
-    else if (this.#own !== undefined) this.#readIntoShared();
+    this.#inRead = false;
+    const bulk = length === READ_BYTES && !this.destroyed;
+    if (bulk && this.#next !== undefined) this.#readIntoOwn(this.#next);
+    else this.#readIntoShared();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#readIntoShared();
+    // Who looks at the bytes of a read may go on to, even if it was they that made it do this.
+    if (!this.#inRead) this.#readIntoShared();
     super._destroy(error, callback);
   }
 

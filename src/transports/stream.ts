@@ -182,7 +182,9 @@ export class StreamTransport implements Transport, SlabSocketOwner {
       this.#progressAt = undefined;
       return;
     }
-    const progress = this.#written - unsent - kernelQueue(this.#socket);
+    // A write of ours is in libuv's queue at once, and counts there; one of Node's may wait in Node.
+    const queued = kernelQueue(this.#socket) + (this.#fast === undefined ? unsent : 0);
+    const progress = this.#written - queued;
     if (this.#progressAt === undefined || progress !== this.#progress) {
       this.#progress = progress;
       this.#progressAt = now;
@@ -199,7 +201,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   #isFree(): boolean {
-    if (this.unsent < HIGH_WATER) return true;
+    if ((this.#fast?.cost ?? this.unsent) < HIGH_WATER) return true;
     this.#full = true;
     return false;
   }
