@@ -22,7 +22,7 @@ import { Utf8Slices } from './rfc6455/utf8-slices.ts';
 const DESK = Buffer.allocUnsafeSlow(128 * 1024);
 
 export interface SegmentSink {
-  /** A message: `bytes[start, end)`, which will not change any more. */
+  /** A message: `bytes[start, end)`, which will not change any more unless the read lies in a slab. */
   onSegment(text: boolean, bytes: Uint8Array, start: number, end: number): void;
   /**
    * Messages in `bytes[start, end)`, each up to and including a delimiter of one or two bytes. A sink without this gets
@@ -79,7 +79,7 @@ export class Segmenter {
     return this.#mistyped;
   }
 
-  /** Takes a read, which must not change any more. Throws a Fault `framing-failed` or `segment-too-large`. */
+  /** Takes a read, which must not change any more unless it lies in a slab (slab-pool.ts). Throws a Fault `framing-failed` or `segment-too-large`. */
   push(bytes: Uint8Array): void {
     const pending = this.#pending;
     const waited = pending.length;

@@ -80,6 +80,7 @@ const RULES: readonly Rule[] = [
   {
     from: 'src/fast-path.ts',
     to: ['src/errors.ts', 'src/rfc6455/kernel.ts', 'src/slab-pool.ts', 'src/transports/slab-socket.ts'],
+    types: ['src/rfc6455/connection-handler.ts'],
   },
   {
     from: 'src/segmenter.ts',
@@ -125,7 +126,7 @@ const RULES: readonly Rule[] = [
       'src/transports/',
       'src/upgrade-request.ts',
     ],
-    types: ['src/fast-path.ts', 'src/plugins/'],
+    types: ['src/plugins/'],
   },
   { from: 'src/unix-listener.ts', to: ['src/transports/address.ts'] },
   {
@@ -141,6 +142,7 @@ const RULES: readonly Rule[] = [
       'src/transports/',
       'src/unix-listener.ts',
     ],
+    types: ['src/rfc6455/connection-handler.ts'],
   },
   {
     from: 'src/index.ts',

@@ -27,7 +27,8 @@ export interface ConnectionHandler {
   onRequest(request: OpeningRequest): void;
   /**
    * Payload for the peer. To a stream peer any piece of the stream, and `opcode` is BINARY; else a whole message.
-   * False: enough, until `resume`.
+   * It may lie in a slab: whoever keeps it longer than this call copies or pins it (slab-pool.ts). False: enough, until
+   * `resume`.
    */
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean;
   /** There is more to do than others should wait for: call `beginTurn` in the next turn of the event loop. */

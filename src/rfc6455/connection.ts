@@ -162,7 +162,8 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   }
 
   /**
-   * Sends `bytes[start, end)` as one message. They may go out later: they must not change any more.
+   * Sends `bytes[start, end)` as one message. They may go out later, and must not change any more, unless they lie in a
+   * slab: then they are copied, or the slab is pinned. With compression they must not lie in one.
    *
    * @returns false: enough, until `onSendable`
    */

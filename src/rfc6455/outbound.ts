@@ -88,7 +88,7 @@ export class Outbound implements DeflateHandler, BatchWriter {
     this.#batch.flush();
   }
 
-  /** A message: `bytes[start, end)`, which must not change any more. */
+  /** A message: `bytes[start, end)`, which must not change any more unless they lie in a slab and nothing is compressed. */
   message(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): void {
     if (this.#busy) {
       this.#waiting.push(() => this.message(opcode, bytes, start, end));

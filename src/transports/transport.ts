@@ -15,7 +15,8 @@ export interface Transport {
   /** Begins to deliver to the handler. What has arrived before is not lost. */
   start(handler: TransportHandler): void;
   /**
-   * Takes bytes, or one message. They may be sent later: they must not change any more.
+   * Takes bytes, or one message. If they lie in a slab, whoever keeps them longer than this call copies or pins them
+   * (slab-pool.ts); else they must not change any more.
    *
    * @returns false: it took these, but wants no more until `onDrain`
    */
@@ -34,7 +35,7 @@ export interface Transport {
 export interface TransportHandler {
   /** Bytes of a stream. They are the handler's own for the time of this call: they may lie in the read slab. */
   onBytes(bytes: Uint8Array): void;
-  /** A whole message. Without an opcode where the endpoint's messages have no type. They are the handler's own. */
+  /** A whole message. Without an opcode where the endpoint's messages have no type. They may lie in a slab, as those of `write`. */
   onMessage(message: Uint8Array, opcode: DataOpcode | undefined): void;
   /** Takes bytes again after `write` returned false. */
   onDrain(): void;
