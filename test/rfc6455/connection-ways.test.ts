@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { makeFastPath } from '../../src/fast-path.ts';
 import { Connection } from '../../src/rfc6455/connection.ts';
-import { concat, hex, latin1 } from '../support/bytes.ts';
+import { concat, hex, hexOf, latin1 } from '../support/bytes.ts';
 import { SEED } from '../support/cuts.ts';
 import { mutated, someFrames } from '../support/random-frames.ts';
 import { Random } from '../support/randomness.ts';
@@ -65,13 +65,18 @@ function seenBy(way: Way, pieces: readonly Uint8Array[], circumstances: Circumst
   return handler.seen;
 }
 
-function expectSame(pieces: readonly Uint8Array[], circumstances: Circumstances): readonly string[] {
+/** @param held how many slabs are lent to others all the while */
+function expectSame(
+  pieces: readonly Uint8Array[],
+  circumstances: Circumstances,
+  held = 0,
+): readonly string[] {
   const heap = seenBy('heap', pieces, circumstances);
   for (const way of ['read slab', 'own slab'] as const) {
     const seen = seenBy(way, pieces, circumstances);
     if (seen.join() !== heap.join()) expect(seen, `${way}, ${JSON.stringify(circumstances)}`).toEqual(heap);
   }
-  if (FAST.slabs.outstanding !== 0) expect(FAST.slabs.outstanding).toBe(0);
+  if (FAST.slabs.outstanding !== held) expect(FAST.slabs.outstanding).toBe(held);
   return heap;
 }
 
@@ -123,6 +128,32 @@ describe('a connection', () => {
       '82 81 00000000 01 82 ff 8000000000000000 00000000',
     ])
       expect(expectSame([hex(digits)], STREAM).at(-1)).toBe('closed');
+  });
+
+  test('hands on what came before a broken rule while it still holds the slab, so that a write may keep it', () => {
+    const { slabs } = FAST;
+    const handler = new RecordingHandler();
+    const connection = new Connection(handler, LIMITS, FAST);
+    handler.meanwhile.onRequest = () => connection.accept({ peer: 'stream', messageBytes: 1_000 });
+    // As a socket does with a write that stays under way.
+    handler.meanwhile.onPayload = () => slabs.pin(handler.payloads.at(-1)!);
+    connection.receive(REQUEST);
+    const frames = hex('82 85 00000000 68656c6c6f  82 05 0102030405');
+    slabs.readSlab.set(frames);
+    connection.receive(slabs.readSlab.subarray(0, frames.length));
+    expect(handler.seen[2]).toBe('binary 68656c6c6f');
+    expect(handler.seen.at(-1)).toBe('closed fault mask-missing');
+    expect(slabs.outstanding).toBe(1);
+    // Reads of others, of which all that can be written over is.
+    const others = hex('82 fe 0200 00000000');
+    expectSame([concat(others, new Uint8Array(512).fill(0x58))], STREAM, 1);
+    const lent = slabs.take()!;
+    lent.bytes.fill(0x58);
+    slabs.release(lent);
+    expect(hexOf(handler.payloads[0]!)).toBe('68656c6c6f');
+    expect(slabs.outstanding).toBe(1);
+    slabs.unpin(handler.payloads[0]!);
+    expect(slabs.outstanding).toBe(0);
   });
 
   test('goes by the heap when all slabs are lent', () => {

@@ -180,6 +180,25 @@ describe('FrameBatch.addShort', () => {
     }
   });
 
+  test('that frames nothing leaves no slab lent behind the flush', () => {
+    const fast = makeFastPath();
+    const written: string[] = [];
+    const batch = new FrameBatch({ write: (bytes) => written.push(hexOf(bytes)) }, fast);
+    const stream = fast.slabs.readSlab;
+    // Not whole; and longer than a short message may be.
+    for (const text of ['begun', `${'a'.repeat(200)}\n`]) {
+      stream.write(text);
+      expect(batch.addShort(1, stream, 0, text.length, Buffer.of(LF))).toBe(0);
+      batch.flush();
+      expect([written, fast.slabs.outstanding]).toEqual([[], 0]);
+    }
+    // What comes next is as ever.
+    stream.write('ok\n');
+    batch.add(1, stream, 0, 3);
+    batch.flush();
+    expect([written, fast.slabs.outstanding]).toEqual([['81036f6b0a'], 0]);
+  });
+
   test('takes nothing from the heap', () => {
     const batch = new FrameBatch({ write: () => {} }, makeFastPath());
     expect(batch.addShort(1, Buffer.from('a\nb\n'.repeat(20)), 4, 80, Buffer.of(LF))).toBe(4);

@@ -66,6 +66,8 @@ export class Link {
   broken = false;
   /** Who has ended it. What the other side had still under way then may be lost, and Pongs too. */
   closedBy: 'client' | 'peer' | undefined;
+  /** That the server's Close has to have. */
+  #status = 1000;
   #clientEnded = false;
   #peerEnded = false;
   /** The server's Close, if there has been one. */
@@ -237,6 +239,13 @@ export class Link {
     else this.peer.end();
   }
 
+  /** The client breaks a rule behind good frames of so many bytes, in the same write: those arrive, and then it is over. */
+  breakRule(bytes: number): void {
+    this.closedBy = 'client';
+    this.#status = 1002;
+    this.client.write(Buffer.concat([...this.frames(bytes), UNMASKED]));
+  }
+
   /** Vanishes without a word; what it has not read is lost, and so may be what it has sent. */
   vanish(side: 'client' | 'peer'): void {
     this.broken = true;
@@ -250,7 +259,7 @@ export class Link {
   checkEnd(): void {
     if (this.broken) return;
     const { name } = this;
-    if (this.closed !== 1000) throw new Error(`${name}: closed with ${this.closed}`);
+    if (this.closed !== this.#status) throw new Error(`${name}: closed with ${this.closed}`);
     if (!this.#reader.between) throw new Error(`${name}: the last frame is not complete`);
     const inTime = this.closedBy === 'client' && !this.echoes ? this.toPeer : this.toClient;
     if (!inTime.complete) throw new Error(`${name}: not all has come: ${this.progress}`);
@@ -365,3 +374,5 @@ const ALIGNED = 16;
 const LF = 0x0a;
 const RSV1 = 0x40;
 const NOTHING = Buffer.alloc(0);
+/** §5.1: the server closes with 1002. */
+const UNMASKED = Buffer.of(0x82, 5, 1, 2, 3, 4, 5);

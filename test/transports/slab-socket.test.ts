@@ -16,9 +16,12 @@ import {
   SlabSocket,
   type SlabSocketOwner,
 } from '../../src/transports/slab-socket.ts';
-import { STREAM_OPTIONS } from '../../src/transports/stream.ts';
+import { HIGH_WATER, STREAM_OPTIONS, StreamTransport } from '../../src/transports/stream.ts';
 import { heapSlabs } from '../support/slabs.ts';
-import { Listener, roundTrips, until } from '../support/sockets.ts';
+import { Listener, RecordingHandler, roundTrips, until } from '../support/sockets.ts';
+
+/** From this size on a write behind another one is not copied out of its slab. */
+const WORTH_A_SLAB = 16 * 1024;
 
 /** More than the buffers of both kernels can hold. */
 const MUCH = 64 * 1024 * 1024;
@@ -85,6 +88,18 @@ async function pair(bulk = false): Promise<Pair> {
   return { near, far: await listener.accept(), owner, events: owner.events };
 }
 
+/** The same with a transport for its owner. */
+async function overTransport(): Promise<Omit<Pair, 'owner' | 'events'> & { transport: StreamTransport }> {
+  const listener = await Listener.on();
+  open.push(listener);
+  const near = new SlabSocket(STREAM_OPTIONS, slabs, true);
+  sockets.push(near.connect({ port: listener.port, host: '127.0.0.1' }));
+  await once(near, 'connect');
+  const transport = new StreamTransport(near, { closeTimeout: 10_000, stallTimeout: 0 });
+  transport.start(new RecordingHandler());
+  return { near, transport, far: await listener.accept() };
+}
+
 async function readAll(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -121,10 +136,11 @@ describe('a write', () => {
     const { near, far, owner } = await pair();
     near.startReading();
     near.send(Buffer.alloc(MUCH, '.'));
-    const [one, two, three] = [slabOf('one '), slabOf('two '), slabOf('three')];
+    const long = 'long '.repeat(READ_BYTES / 10);
+    const [one, two, three] = [slabOf(`one ${long}`), slabOf(`two ${long}`), slabOf(`three ${long}`)];
     near.send(one.bytes);
     near.send(two.bytes, three.bytes);
-    expect(near.unsent).toBe(MUCH + 13);
+    expect(near.unsent).toBe(MUCH + 14 + 3 * long.length);
     for (const { slab } of [one, two, three]) slabs.release(slab);
     expect(slabs.outstanding).toBe(3);
     const others = slabs.take()!;
@@ -136,7 +152,7 @@ describe('a write', () => {
     expect(slabs.outstanding).toBe(1);
     expect(owner.sent).toBe(1);
     near.end();
-    expect((await received).toString('latin1', MUCH - 1)).toBe('.one two three');
+    expect((await received).toString('latin1', MUCH - 1)).toBe(`.one ${long}two ${long}three ${long}`);
   });
 
   test('counts whole while the kernel takes it in parts', async () => {
@@ -201,19 +217,65 @@ describe('a write', () => {
   });
 });
 
+describe('many small writes behind one that is under way', () => {
+  test('are soon told to be enough, for what each of them costs, and keep no slab each', async () => {
+    const { near, far, transport } = await overTransport();
+    const block = Buffer.alloc(READ_BYTES / 2, '.');
+    let blocks = 0;
+    for (; near.unsent === 0; blocks += 1) transport.write(block);
+    // From here on in one go, so that nothing can be sent meanwhile.
+    expect(near.unsent).toBeLessThan(HIGH_WATER);
+    let expected = '';
+    for (let more = true; more; ) {
+      const { slab, bytes } = slabOf(String.fromCharCode(33 + (expected.length % 90)));
+      expected += Buffer.from(bytes).toString('latin1');
+      more = transport.write(bytes);
+      slab.bytes.fill('X');
+      slabs.release(slab);
+      expect(slabs.outstanding).toBeLessThanOrEqual(2);
+      if (expected.length > HIGH_WATER / 2_048) break;
+    }
+    expect(expected.length).toBeGreaterThan(1);
+    expect(expected.length).toBeLessThanOrEqual(HIGH_WATER / 2_048);
+    transport.end();
+    expect((await readAll(far)).toString('latin1', blocks * block.length)).toBe(expected);
+    far.end();
+    await until('the slabs to be free', () => slabs.outstanding === 0);
+  });
+
+  test('are copied out of their slabs if they are short, and left there if it is worth it', async () => {
+    const { near, far } = await pair();
+    near.startReading();
+    near.send(Buffer.alloc(MUCH));
+    for (const [length, outstanding] of [
+      [WORTH_A_SLAB - 1, 0],
+      [WORTH_A_SLAB, 1],
+    ] as const) {
+      const { slab, bytes } = slabOf('y'.repeat(length));
+      near.send(bytes);
+      slabs.release(slab);
+      expect(slabs.outstanding).toBe(outstanding);
+    }
+    near.end();
+    const received = await readAll(far);
+    expect(received.toString('latin1', MUCH)).toBe('y'.repeat(2 * WORTH_A_SLAB - 1));
+    expect(slabs.outstanding).toBe(0);
+  });
+});
+
 describe('a write that fails', () => {
   test('because the socket is destroyed gives its slab back, stays unsent, and is not told as sent', async () => {
     const { near, owner, events } = await pair();
     near.startReading();
     near.send(Buffer.alloc(MUCH));
-    const [one, two] = [slabOf('one'), slabOf('two')];
+    const [one, two] = [slabOf('1'.repeat(WORTH_A_SLAB)), slabOf('2'.repeat(WORTH_A_SLAB))];
     near.send(one.bytes, two.bytes);
     slabs.release(one.slab);
     slabs.release(two.slab);
     expect(slabs.outstanding).toBe(2);
     near.destroy();
     await until('the slabs to be free', () => slabs.outstanding === 0);
-    expect([near.unsent, owner.sent]).toEqual([MUCH + 6, 0]);
+    expect([near.unsent, owner.sent]).toEqual([MUCH + 2 * WORTH_A_SLAB, 0]);
     await until('the close', () => events.includes('close'));
     expect(events).toEqual(['close']);
   });

@@ -482,6 +482,26 @@ describe.each(KINDS)('over %s:', (_kind, slabs) => {
       expect(handler.events).toEqual([]);
     });
 
+    test('does not begin anew with small writes that come meanwhile', async () => {
+      const it = await pair();
+      const { near, handler } = it;
+      await fill(it);
+      // If the kernels take a little more after all, it is tried again, later; they do not for ever.
+      for (let from = 0; from < 200 * STALL && handler.events.length === 0; from += 10 * STALL) {
+        await roundTrips(5);
+        near.tick(from);
+        near.write(Buffer.from('1'));
+        near.tick(from + STALL / 2);
+        near.write(Buffer.from('2'));
+        near.tick(from + STALL - 1);
+        expect(handler.events).toEqual([]);
+        near.write(Buffer.from('3'));
+        near.tick(from + STALL);
+      }
+      await handler.until('close');
+      expect(handler.events).toEqual(['stall', 'close']);
+    });
+
     test('holds for an end that cannot get out as well', async () => {
       const it = await pair();
       const { near, handler } = it;

@@ -57,9 +57,15 @@ class Model {
       if (!link.echoes) link.peer.pause();
     } else if (choice <= 94) {
       resume(link);
-    } else if (choice <= 97) {
+    } else if (choice <= 96) {
       // Behind what is pending on either side.
       link.close(random.pick(['client', 'peer']));
+      resume(link);
+      this.#links[at] = await this.#newcomer();
+    } else if (choice <= 98) {
+      // Often while its peer does not read.
+      if (link.echoes) return;
+      link.breakRule(random.int(1, 60_000));
       resume(link);
       this.#links[at] = await this.#newcomer();
     } else {
