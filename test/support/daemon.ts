@@ -56,7 +56,8 @@ export async function runCommand(args: readonly string[], env = process.env): Pr
     stderr += text;
   });
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  return { code, stdout, stderr };
+  // V8's own word about --jitless.
+  return { code, stdout, stderr: stderr.replace(/^Warning: disabling flag .*\n/, '') };
 }
 
 /**
