@@ -79,7 +79,11 @@ export class Segmenter {
     return this.#mistyped;
   }
 
-  /** Takes a read, which must not change any more unless it lies in a slab (slab-pool.ts). Throws a Fault `framing-failed` or `segment-too-large`. */
+  /**
+   * Takes a read, which must not change any more unless it lies in a slab (slab-pool.ts).
+   *
+   * @throws Fault `framing-failed` or `segment-too-large`
+   */
   push(bytes: Uint8Array): void {
     const pending = this.#pending;
     const waited = pending.length;

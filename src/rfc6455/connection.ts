@@ -90,8 +90,8 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   }
 
   /**
-   * Takes bytes from the client. They either lie in the slab that was read into, and are not looked at after this call; or they are the
-   * connection's own: they are unmasked in place and handed on.
+   * Takes bytes from the client. They either lie in the slab that was read into, and are not looked at after this call;
+   * or they are the connection's own: they are unmasked in place and handed on.
    *
    * @returns false: take no more until `onReceivable`, or `accept`
    */

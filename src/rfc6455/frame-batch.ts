@@ -1,8 +1,10 @@
 /**
  * Frames on their way out, header and payload side by side, so that all that one read brings about leaves in one write.
  *
- * Short payloads are copied behind their headers. Long ones are passed on where they lie, in one gathered write with
- * what has been gathered before them: from some size on the copy costs more than the second buffer.
+ * Short payloads are copied behind their headers, into a slab where there are slabs; short messages that end with a
+ * delimiter many at once, by the kernel. Long ones are passed on where they lie, in one gathered write with what has been
+ * gathered before them: from some size on the copy costs more than the second buffer. One at the beginning of a slab has
+ * room for its header in front, and needs no second buffer.
  */
 import type { Slab } from '../slab-pool.ts';
 import type { FastPath } from './connection-handler.ts';
@@ -28,9 +30,7 @@ export class FrameBatch {
   /** What `#bytes` is, if it is not from the heap. */
   #slab: Slab | undefined;
 
-  /**
-   * @param fast slabs that frames are gathered in; without them, or where they do not do, the heap
-   */
+  /** @param fast slabs that frames are gathered in; without them, or where they do not do, the heap */
   constructor(writer: BatchWriter, fast?: FastPath) {
     this.#writer = writer;
     this.#fast = fast;

@@ -1,9 +1,9 @@
 /**
  * A socket that reads into the shared read slab and writes at once: the fast way, where Node has it.
  *
- * Reads cost no buffer, and an idle socket holds none. In bulk, after a read that fills the read slab, the
- * next one goes into a slab of the socket's own, until one does not fill it: that can be written from where it lies. A
- * write goes to the kernel before `send` returns, or is under way and pins the slab that it is read from. Both by Node's
+ * Reads cost no buffer. In bulk, after a read that fills the read slab, the next one goes into a slab of the socket's own,
+ * until one does not fill it: that can be written from where it lies. So an idle socket holds none, but where a peer's
+ * last read just filled it. A write goes to the kernel before `send` returns, or is under way and pins the slab that it is read from. Both by Node's
  * own `net.Socket`, which goes on to do everything else: connect, end, errors, close. Its `write` is not to be used beside
  * `send`.
  */
