@@ -85,6 +85,7 @@ async function run(config: Config, demo: boolean): Promise<void> {
   if (!daemon.usesKernel) collectEarly();
   // Before it listens: whoever starts it may stop it as soon as it says so.
   stopOnSignals(daemon);
+  process.on('SIGUSR2', () => daemon.logCounters());
   stopOnFailure(daemon, log);
   try {
     await daemon.start();

@@ -2,11 +2,16 @@
  * The two sides of a bridge as the transports see them: each event, named for the side that it came from.
  *
  * Both sides are transports and report the same events; a class each keeps them apart without a closure per event and
- * connection.
+ * connection. Whatever an event makes throw ends here: it is the end of that one connection.
  */
 import type { DataOpcode, TransportHandler } from './transports/transport.ts';
 
-interface ClientEvents {
+interface Failable {
+  /** Something threw that nobody foresaw. Does not throw itself. */
+  crash(thrown: unknown): void;
+}
+
+interface ClientEvents extends Failable {
   clientBytes(bytes: Uint8Array): void;
   clientDrain(): void;
   clientEnd(): void;
@@ -14,7 +19,7 @@ interface ClientEvents {
   clientClose(error: Error | undefined): void;
 }
 
-interface PeerEvents {
+interface PeerEvents extends Failable {
   peerBytes(bytes: Uint8Array): void;
   peerMessage(message: Uint8Array, opcode: DataOpcode | undefined): void;
   peerDrain(): void;
@@ -25,48 +30,106 @@ interface PeerEvents {
 
 export class ClientSide implements TransportHandler {
   readonly #bridge: ClientEvents;
+
   constructor(bridge: ClientEvents) {
     this.#bridge = bridge;
   }
+
   onBytes(bytes: Uint8Array): void {
-    this.#bridge.clientBytes(bytes);
+    try {
+      this.#bridge.clientBytes(bytes);
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onMessage(): void {}
+
   onDrain(): void {
-    this.#bridge.clientDrain();
+    try {
+      this.#bridge.clientDrain();
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onEnd(): void {
-    this.#bridge.clientEnd();
+    try {
+      this.#bridge.clientEnd();
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onStall(): void {
-    this.#bridge.clientStall();
+    try {
+      this.#bridge.clientStall();
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onClose(error: Error | undefined): void {
-    this.#bridge.clientClose(error);
+    try {
+      this.#bridge.clientClose(error);
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
 }
 
 export class PeerSide implements TransportHandler {
   readonly #bridge: PeerEvents;
+
   constructor(bridge: PeerEvents) {
     this.#bridge = bridge;
   }
+
   onBytes(bytes: Uint8Array): void {
-    this.#bridge.peerBytes(bytes);
+    try {
+      this.#bridge.peerBytes(bytes);
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
-  onMessage(message: Uint8Array, opcode: DataOpcode): void {
-    this.#bridge.peerMessage(message, opcode);
+
+  onMessage(message: Uint8Array, opcode: DataOpcode | undefined): void {
+    try {
+      this.#bridge.peerMessage(message, opcode);
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onDrain(): void {
-    this.#bridge.peerDrain();
+    try {
+      this.#bridge.peerDrain();
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onEnd(): void {
-    this.#bridge.peerEnd();
+    try {
+      this.#bridge.peerEnd();
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onStall(): void {
-    this.#bridge.peerStall();
+    try {
+      this.#bridge.peerStall();
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
+
   onClose(error: Error | undefined): void {
-    this.#bridge.peerClose(error);
+    try {
+      this.#bridge.peerClose(error);
+    } catch (error) {
+      this.#bridge.crash(error);
+    }
   }
 }

@@ -9,14 +9,20 @@
  *     client sends a Close                  the Close echoed, FIN             what was queued, FIN
  *     client ends or resets without one     FIN                               what was queued, FIN
  *     client breaks a rule of RFC 6455      Close 1002, 1007 or 1009, FIN     what was valid, FIN
+ *     client floods with control frames     Close 1008, FIN                   what was valid, FIN
  *     client is silent after a Ping         cut                               what was queued, FIN
  *     client takes nothing for too long     cut                               what was queued, FIN
+ *     no data, or open, for too long        Close 1008                        all until the client's Close, FIN
  *     peer ends                             the rest of its data, Close 1000  what was queued, FIN
+ *     peer ends, and half-close = keep      the rest of its data              all until the client's Close, FIN
  *     peer resets                           Close 1011                        –
  *     peer takes nothing for too long       Close 1013                        cut
  *     framing fails / segment too large     Close 1011 / 1009                 what was queued, FIN
- *     daemon stops                          Close 1001                        what was queued, FIN
- *     anything before the 101               an HTTP error, FIN                –
+ *     too much waits in all connections     Close 1013, or cut                what was queued, FIN; or cut
+ *     something unforeseen                  Close 1011, or cut                what was queued, FIN; or cut
+ *     daemon stops                          Close 1001                        all until the client's Close, FIN
+ *     client ends before the 101            –                                 early frames if there are any, FIN
+ *     anything else before the 101          an HTTP error, FIN                –
  *
  * It has no timers of its own: the daemon calls `tick`.
  */
@@ -24,9 +30,12 @@ import type { Socket } from 'node:net';
 import { ClientSide, PeerSide } from './bridge-sides.ts';
 import { Cancellation } from './cancellation.ts';
 import { ClientClock } from './client-clock.ts';
-import { ConnectionLog } from './connection-log.ts';
-import { asFault, Fault, isInstance } from './errors.ts';
+import { ConnectionLog, type Summary } from './connection-log.ts';
+import { asFault, Fault, type FaultCode, isInstance } from './errors.ts';
+import { LifeClock } from './life-clock.ts';
 import type { Limits } from './limits.ts';
+import { MemoryAccount, type MemoryBudget } from './memory-budget.ts';
+import type { Counters } from './observability/counters.ts';
 import type { Logger } from './observability/logger.ts';
 import { Connection } from './rfc6455/connection.ts';
 import type { ConnectionHandler, Ending, FastPath } from './rfc6455/connection-handler.ts';
@@ -45,6 +54,10 @@ export interface BridgeServices {
   readonly routing: RoutingOptions;
   readonly dialing: DialOptions;
   readonly limits: Limits;
+  /** Of all connections together. */
+  readonly memory: MemoryBudget;
+  /** What the end of the peer's side means. */
+  readonly halfClose: 'close' | 'keep';
   /** Undefined: everything goes through the heap, and frames through the decoder in TypeScript. */
   readonly fast: FastPath | undefined;
   /** Compression for those clients that offer it; undefined: none. */
@@ -54,6 +67,7 @@ export interface BridgeServices {
   /** What a client is called that has no address. */
   readonly clientName: string;
   readonly log: Logger;
+  readonly counters: Counters;
   /** Both sides are gone. */
   readonly onFinished: (bridge: Bridge) => void;
 }
@@ -68,6 +82,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   readonly #client: StreamTransport;
   readonly #clientClock: ClientClock;
+  /** Absent where there is nothing to look at. */
+  readonly #lifeClock: LifeClock | undefined;
+  readonly #memory: MemoryAccount;
   readonly #connection: Connection;
   #peer: Transport | undefined;
   #segmenter: Segmenter | undefined;
@@ -77,6 +94,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #deciding: Cancellation | undefined;
 
   #clientFull = false;
+  /** Since when control frames count, for their limit. */
+  #refilledAt = 0;
   /** The next turn of the event loop was asked for, by one direction or by both: it serves both. */
   #yielding = false;
   #clientGone = false;
@@ -95,10 +114,18 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#remoteAddress = socket.remoteAddress ?? services.clientName;
     this.#remotePort = socket.remotePort ?? 0;
     this.#story = new ConnectionLog(id, services.log, this.#remoteAddress, this.#remotePort);
-    this.#connection = new Connection(this, services.limits, services.fast);
+    this.#memory = new MemoryAccount(services.memory);
+    this.#connection = new Connection(this, services.limits, services.fast, this.#memory);
     this.#client = new StreamTransport(socket, services.limits);
     this.#clientClock = new ClientClock(services.keepalive, services.limits);
-    this.#client.start(new ClientSide(this));
+    const { idleTimeout, lifeTimeout } = services.limits;
+    this.#lifeClock = idleTimeout + lifeTimeout === 0 ? undefined : new LifeClock(services.limits);
+    this.#client.start(new ClientSide(this), this.#memory);
+  }
+
+  /** The client's, as it counts. */
+  get remoteAddress(): string {
+    return this.#remoteAddress;
   }
 
   /** The daemon stops: no answer, or 503, or 1001 behind what is queued. */
@@ -112,11 +139,35 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#peer?.destroy();
   }
 
-  /** Looks at all deadlines. `now` is in ms of a monotonic clock. */
+  /** Something threw that nobody foresaw: it ends this connection, with a Close if that can still be sent. */
+  crash(thrown: unknown): void {
+    const fault = asFault(thrown);
+    const { state } = this.#connection;
+    try {
+      this.#closeWith(fault);
+      if (state !== 'closing' && state !== 'closed') return;
+      this.#noteFault(fault);
+    } catch {
+      // It is worse than that.
+    }
+    this.cut();
+  }
+
+  /** Looks at all deadlines. `now` is in ms of a monotonic clock. Does not throw. */
   tick(now: number): void {
+    try {
+      this.#tick(now);
+    } catch (error) {
+      this.crash(error);
+    }
+  }
+
+  #tick(now: number): void {
     this.#client.tick(now);
     this.#peer?.tick(now);
     if (this.#peer !== undefined) this.#story.drops(this.#peer);
+    this.#checkMemory();
+    if (this.#connection.state === 'open') this.#tickOpen(now);
     const verdict = this.#clientClock.tick(
       now,
       this.#connection.state,
@@ -130,6 +181,16 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     } else if (verdict !== undefined) {
       this.#dropClient(new Fault(verdict));
     }
+  }
+
+  #tickOpen(now: number): void {
+    if (now - this.#refilledAt >= SECOND) {
+      this.#refilledAt = now;
+      this.#connection.refill();
+    }
+    const queued = this.#client.unsent > 0 || !this.#connection.receivable;
+    const verdict = this.#lifeClock?.tick(now, this.#up + this.#down, queued);
+    if (verdict !== undefined) this.#closeWith(new Fault(verdict));
   }
 
   // ------------------------------------------------------------------------------------------ from the engine
@@ -148,7 +209,11 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#yielding = true;
     setImmediate(() => {
       this.#yielding = false;
-      this.#connection.beginTurn();
+      try {
+        this.#connection.beginTurn();
+      } catch (error) {
+        this.crash(error);
+      }
     });
   }
 
@@ -162,7 +227,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   onRequest(request: OpeningRequest): void {
     this.#target = request.target;
-    void this.#connectPeer(request);
+    this.#connectPeer(request).catch((error) => this.crash(error));
   }
 
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean {
@@ -207,6 +272,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   clientBytes(bytes: Uint8Array): void {
     this.#clientClock.heard();
     if (!this.#connection.receive(bytes)) this.#client.pause();
+    this.#checkMemory();
   }
 
   clientEnd(): void {
@@ -226,7 +292,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   clientClose(error: Error | undefined): void {
     this.#clientGone = true;
     if (error !== undefined) this.#why ??= new Fault('client-vanished', { message: error.message });
-    this.#connection.receiveEnd();
+    this.#connection.vanish();
     // Nothing waits for it to read any more.
     this.#clientFull = false;
     this.#resumePeer();
@@ -240,11 +306,13 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     // What is compressed may have to wait for it, in another thread's hands.
     const kept = this.#connection.extensions === undefined ? bytes : this.#own(bytes);
     this.#cut(kept.length, (segmenter) => segmenter.push(kept));
+    this.#checkMemory();
   }
 
   peerMessage(message: Uint8Array, opcode: DataOpcode | undefined): void {
     if (opcode === undefined) this.#cut(message.length, (segmenter) => segmenter.message(message));
     else this.onSegment(opcode === TEXT, message, 0, message.length);
+    this.#checkMemory();
   }
 
   peerDrain(): void {
@@ -253,7 +321,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerEnd(): void {
     this.#cut(0, (segmenter) => segmenter.end());
-    this.#closeWith(new Fault('peer-closed'));
+    if (this.#services.halfClose === 'close') this.#closeWith(new Fault('peer-closed'));
   }
 
   peerStall(): void {
@@ -262,10 +330,12 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerClose(error: Error | undefined): void {
     this.#peerGone = true;
-    const lost = this.#segmenter?.pending || undefined;
     if (error === undefined) this.#closeWith(new Fault('peer-closed'));
     else if (error instanceof Fault) this.#closeWith(error);
-    else this.#closeWith(new Fault('peer-failed', { message: error.message, unframed: lost }));
+    else this.#closeWith(new Fault('peer-failed', { message: error.message }));
+    // What the client still sends has nowhere to go.
+    this.#connection.discard();
+    if (this.#connection.receivable) this.#client.resume();
     this.#finish();
   }
 
@@ -283,7 +353,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       );
       this.#plan = plan;
       this.#story.dialling(plan);
-      const segmenter = new Segmenter(plan.framing, this, limits.segmentBytes);
+      const segmenter = new Segmenter(plan.framing, this, limits.segmentBytes, this.#memory);
       const peer = await dial(plan.address, dialing, deciding);
       if (this.#connection.state === 'deciding') this.#open(peer, plan, segmenter);
       else peer.destroy();
@@ -299,14 +369,16 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#peer = peer;
     this.#peerGone = false;
     this.#segmenter = segmenter;
-    peer.start(new PeerSide(this));
+    peer.start(new PeerSide(this), this.#memory);
     this.#clientClock.heard();
     this.#connection.accept({
       subprotocol: plan.subprotocol,
       peer: peer.kind,
       messageBytes: Math.min(limits.messageBytes, peer.maximum),
+      controlRate: limits.controlRate || undefined,
       compression,
     });
+    this.#services.counters.add('opened');
     this.#story.opened(this.#target, plan, this.#connection.extensions);
     // Early frames may have filled the peer.
     if (this.#connection.receivable) this.#client.resume();
@@ -349,13 +421,31 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     const { state } = this.#connection;
     if (state === 'closing' || state === 'closed') return;
     this.#noteFault(fault);
-    if (state === 'open') {
-      this.#connection.close(fault.close, fault.message);
-      this.#peer?.end();
-      // From now on all but the client's Close is thrown away, so nothing holds it back any more.
-      this.#client.resume();
+    if (state !== 'open') {
+      this.#connection.reject(fault.status, fault.message, fault.headers);
+      return;
+    }
+    const deliver = PEER_IS_WELL.has(fault.code);
+    this.#connection.close(fault.close, fault.message, deliver);
+    if (deliver) {
+      // What it still sends has nowhere to go.
+      this.#peer?.pause();
+      return;
+    }
+    this.#peer?.end();
+    // From now on all but the client's Close is thrown away, so nothing holds it back any more.
+    this.#client.resume();
+  }
+
+  /** Ends a connection that wants more memory than there is: with a Close, or at once if that is not enough. */
+  #checkMemory(): void {
+    if (!this.#memory.overdrawn) return;
+    const fault = new Fault('memory-full');
+    if (this.#services.memory.exhausted) {
+      this.#noteFault(fault);
+      this.cut();
     } else {
-      this.#connection.reject(fault.status, fault.message);
+      this.#closeWith(fault);
     }
   }
 
@@ -367,7 +457,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   #finish(): void {
     if (!this.#clientGone || !this.#peerGone) return;
-    this.#story.ended({
+    this.#memory.close();
+    const summary: Summary = {
       target: this.#target,
       plan: this.#plan,
       status: this.#status,
@@ -375,9 +466,16 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       saved: this.#connection.extensions === undefined ? undefined : this.#connection.saved,
       client: this.#client,
       peer: this.#peer,
-      why: this.#why,
-    });
-    this.#services.onFinished(this);
+      lost: this.#connection.lost,
+      unframed: this.#segmenter?.pending ?? 0,
+      why: this.#why ?? new Fault('internal'),
+    };
+    try {
+      count(summary, this.#services.counters);
+      this.#story.ended(summary);
+    } finally {
+      this.#services.onFinished(this);
+    }
   }
 
   /** Takes down why the connection ends, and what it answers if it is not open yet. */
@@ -388,5 +486,22 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 }
 
+/** What ends a connection although its peer is well: what the client has sent is delivered before its end is passed on. */
+const PEER_IS_WELL: ReadonlySet<FaultCode> = new Set<FaultCode>(['stopping', 'idle-timeout', 'life-timeout']);
+
+/** In ms. */
+const SECOND = 1000;
+
 /** Room for the headers of a few messages in one write; more of them make it grow. */
 const FRAME_HEADERS = 16;
+
+function count(summary: Summary, counters: Counters): void {
+  const { carried, client, peer, lost, unframed, why } = summary;
+  counters.ended(carried === undefined ? 'refused' : 'closed', why.code);
+  counters.add('bytes-up', carried?.up ?? 0);
+  counters.add('bytes-down', carried?.down ?? 0);
+  counters.add('undelivered-up', (peer?.undelivered ?? 0) + lost);
+  counters.add('undelivered-down', client.undelivered);
+  counters.add('unframed', unframed);
+  counters.add('datagrams-dropped', peer?.dropped ?? 0);
+}

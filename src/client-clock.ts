@@ -56,13 +56,17 @@ export class ClientClock {
       const { headTimeout } = this.#waits;
       return headTimeout > 0 && now - this.#began >= headTimeout ? 'head-timeout' : undefined;
     }
-    if (state === 'closing') return this.#awaitClose(now, queue);
+    if (state === 'closing') return this.#awaitClose(now, queue, held);
     if (state === 'open' && this.#keepalive > 0) return this.#keepAlive(now, queue, held);
     return undefined;
   }
 
-  #awaitClose(now: number, queue: ClientQueue): ClientVerdict {
-    if (queue.unsent > 0) return undefined; // the stall timeout's business
+  #awaitClose(now: number, queue: ClientQueue, held: boolean): ClientVerdict {
+    // The stall timeout's business; or its Close may lie behind what its peer has to take first.
+    if (queue.unsent > 0 || held) {
+      this.#closingSince = undefined;
+      return undefined;
+    }
     this.#closingSince ??= now;
     return now - this.#closingSince >= this.#waits.closeTimeout ? 'close-timeout' : undefined;
   }

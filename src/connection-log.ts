@@ -3,7 +3,7 @@
  *
  * The fields of the last line are for scripts, too: docs/errors.md says what `why` means.
  */
-import { Fault, PLUGIN_FAULTS, stackOf } from './errors.ts';
+import { type Fault, PLUGIN_FAULTS, stackOf } from './errors.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Plan } from './routing.ts';
 import { formatAddress, formatEndpoint } from './transports/address.ts';
@@ -21,7 +21,11 @@ export interface Summary {
   readonly saved: { readonly up: number; readonly down: number } | undefined;
   readonly client: Transport;
   readonly peer: Transport | undefined;
-  readonly why: Fault | undefined;
+  /** Bytes from the client that had to wait for the peer and were never handed on. */
+  readonly lost: number;
+  /** Bytes from the peer that were still no message. */
+  readonly unframed: number;
+  readonly why: Fault;
 }
 
 export class ConnectionLog {
@@ -83,7 +87,7 @@ export class ConnectionLog {
     this.#log.warn?.('the client is slower than its peer: datagrams are dropped', { id: this.#id });
   }
 
-  ended({ target, plan, status, carried, saved, client, peer, why = new Fault('internal') }: Summary): void {
+  ended({ target, plan, status, carried, saved, client, peer, lost, unframed, why }: Summary): void {
     const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
@@ -101,8 +105,9 @@ export class ConnectionLog {
             'saved-down': saved?.down,
           }),
       dropped: peer?.dropped || undefined,
-      'undelivered-up': peer?.undelivered || undefined,
+      'undelivered-up': (peer?.undelivered ?? 0) + lost || undefined,
       'undelivered-down': client.undelivered || undefined,
+      unframed: unframed || undefined,
       ms: Math.round(performance.now() - this.#began),
       why: why.code,
       ...why.details,

@@ -1,13 +1,20 @@
 /**
  * Listens, makes a bridge of each connection, looks after their deadlines, and stops in order.
  *
+ * Who comes when there is no room is told so (turned-away.ts).
+ *
  * What it does not do: read a configuration (config/), handle signals or end the process (bin/).
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { Admission } from './admission.ts';
 import { Bridge, type BridgeServices } from './bridge.ts';
-import { messageOf } from './errors.ts';
+import { connectionsFor, filesFor, openFiles, reserveOf } from './descriptors.ts';
+import { Fault, type FaultCode, messageOf } from './errors.ts';
 import { fastPath, type NoFastPath } from './fast-path.ts';
 import { type Limits, TICK } from './limits.ts';
+import { LoopWatch } from './loop-watch.ts';
+import { defaultBudget, MemoryBudget } from './memory-budget.ts';
+import { Counters } from './observability/counters.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
 import type { Backend } from './plugins/api.ts';
@@ -17,7 +24,9 @@ import { Compression, type CompressionOptions } from './rfc6455/permessage-defla
 import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';
 import { acceptIntoSlabs } from './transports/slab-socket.ts';
-import { HIGH_WATER, STREAM_OPTIONS } from './transports/stream.ts';
+import { SpareAttempts } from './transports/spare-attempts.ts';
+import { streamOptions } from './transports/stream.ts';
+import { TurnedAway } from './turned-away.ts';
 import { listenAtPath, type Release } from './unix-listener.ts';
 
 export interface DaemonOptions {
@@ -36,6 +45,8 @@ export interface DaemonOptions {
   /** In ms. 0: off. */
   readonly keepalive: number;
   readonly limits: Limits;
+  /** What the end of a peer's side means for its client: the end of the connection, or nothing. @default 'close' */
+  readonly halfClose?: 'close' | 'keep';
   /** `auto`: frames are decoded in WebAssembly and sockets read into slabs, where that is to be had. @default 'auto' */
   readonly kernel?: 'auto' | 'off';
   /** For clients that offer permessage-deflate. @default none is accepted */
@@ -52,6 +63,9 @@ export interface DaemonOptions {
 /** Node passes the connections that wait to be accepted to the kernel, which cuts the number at its own limit. */
 const BACKLOG = 4096;
 
+/** A limit of open files that leaves room for fewer connections was hardly set for a bridge. */
+const WORTH_A_WARNING = 1_000;
+
 /** 1 s: the time that a backend has to close where draining has used up all of its own, in ms. */
 const LEAST_CLOSE = 1_000;
 
@@ -61,6 +75,15 @@ export class Daemon {
   readonly #services: BridgeServices;
   readonly #fast: FastPath | NoFastPath;
   readonly #bridges = new Set<Bridge>();
+  readonly #turnedAway = new Set<TurnedAway>();
+  /** Most of them at a time. */
+  readonly #mostTurnedAway: number;
+  readonly #admission: Admission;
+  readonly #loop: LoopWatch;
+  readonly #memory: MemoryBudget;
+  readonly #openFiles = openFiles();
+  readonly #capacity: number;
+  readonly #counters = new Counters();
   readonly #server: Server;
   #host: string;
   #port: number;
@@ -79,14 +102,28 @@ export class Daemon {
     this.#port = options.port;
     this.#fast = options.kernel === 'off' ? { problem: 'configured' } : fastPath();
     const fast = 'problem' in this.#fast ? undefined : this.#fast;
-    const { dialTimeout, closeTimeout, stallTimeout } = options.limits;
+    const { limits } = options;
+    const { dialTimeout, closeTimeout, stallTimeout, queuedBytes } = limits;
+    const possible = connectionsFor(this.#openFiles);
+    this.#capacity = limits.connections === 0 ? possible : Math.min(limits.connections, possible);
+    // Of what is kept back, half answers those who are turned away, a quarter is for dials to several addresses.
+    const reserve = reserveOf(this.#openFiles);
+    this.#mostTurnedAway = reserve >> 1;
+    this.#memory = new MemoryBudget(limits.bufferedBytes === 0 ? defaultBudget() : limits.bufferedBytes);
+    this.#loop = new LoopWatch(limits.lag);
+    this.#admission = new Admission({
+      limits,
+      connections: this.#capacity,
+      memory: this.#memory,
+      addressed: options.path === undefined,
+    });
     this.#services = {
       routing: {
         backend: options.backend,
         backendName: options.backendName,
         framings: options.framings,
-        queryTimeout: options.limits.queryTimeout,
-        segmentBytes: options.limits.segmentBytes,
+        queryTimeout: limits.queryTimeout,
+        segmentBytes: limits.segmentBytes,
       },
       dialing: {
         resolver: options.resolver ?? createResolver(),
@@ -95,8 +132,13 @@ export class Daemon {
         dialTimeout,
         closeTimeout,
         stallTimeout,
+        queuedBytes,
+        spare: new SpareAttempts(reserve >> 2),
       },
-      limits: options.limits,
+      limits,
+      memory: this.#memory,
+      halfClose: options.halfClose ?? 'close',
+      counters: this.#counters,
       fast,
       compression: options.compression && new Compression(options.compression),
       keepalive: options.keepalive,
@@ -110,8 +152,9 @@ export class Daemon {
       fast: undefined,
       dialing: { ...this.#services.dialing, slabs: undefined },
     };
-    this.#server = createServer({ ...STREAM_OPTIONS, highWaterMark: HIGH_WATER, noDelay: true }, (socket) =>
-      this.#accept(socket, plain),
+    this.#server = createServer(
+      { ...streamOptions(queuedBytes), highWaterMark: queuedBytes, noDelay: true },
+      (socket) => this.#accept(socket, plain),
     );
   }
 
@@ -140,6 +183,21 @@ export class Daemon {
     return this.#bridges.size;
   }
 
+  /** What has happened so far, by name: docs/reliability.md lists them. Those that are 0 are left out. */
+  get counters(): Readonly<Record<string, number>> {
+    return {
+      ...this.#counters.snapshot(),
+      connections: this.connections,
+      buffered: this.#memory.used,
+      lag: Math.round(this.#loop.lag),
+    };
+  }
+
+  /** The bounds that depend on the machine, as they are here. */
+  get bounds(): { readonly connections: number; readonly buffered: number } {
+    return { connections: this.#capacity, buffered: this.#memory.limit };
+  }
+
   /** Begins to listen. Rejects with the system's error if it cannot. */
   async start(): Promise<void> {
     this.#options.notices?.attach(this.#log);
@@ -149,14 +207,19 @@ export class Daemon {
     // A stop that came in the meantime had nothing to close yet.
     if (this.#stopped !== undefined) return this.#stopListening();
     if ('slabs' in this.#fast)
-      acceptIntoSlabs(this.#server, STREAM_OPTIONS, this.#fast.slabs, (socket) =>
-        this.#accept(socket, this.#services),
+      acceptIntoSlabs(
+        this.#server,
+        streamOptions(this.#options.limits.queuedBytes),
+        this.#fast.slabs,
+        (socket) => this.#accept(socket, this.#services),
       );
     this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
+    this.#loop.tick(performance.now());
     this.#ticker = setInterval(() => this.#tick(), TICK);
     this.#log.info?.(`listening on ${path === undefined ? 'ws://' : ''}${this.endpoint}`);
     if ('problem' in this.#fast) this.#log.info?.('kernel off', { why: this.#fast.problem });
     else this.#log.info?.('kernel on');
+    this.#tellBounds();
   }
 
   async #listenOnPort(): Promise<void> {
@@ -194,11 +257,18 @@ export class Daemon {
     const cut = this.#bridges.size;
     if (cut > 0) this.#log.warn?.('cut', { connections: cut });
     for (const bridge of [...this.#bridges]) bridge.cut();
+    for (const client of [...this.#turnedAway]) client.cut();
     await this.#empty(drainTimeout);
     clearInterval(this.#ticker);
     await this.#closeBackend(Math.max(deadline - performance.now(), LEAST_CLOSE));
+    this.logCounters();
     this.#log.info?.('stopped');
     return cut;
+  }
+
+  /** Writes the counters to the log. */
+  logCounters(): void {
+    this.#log.info?.('counters', this.counters);
   }
 
   /** Ends everything at once, and takes away what lies in the file system. Nothing is waited for. */
@@ -242,19 +312,62 @@ export class Daemon {
     });
   }
 
+  #tellBounds(): void {
+    const { limits } = this.#options;
+    this.#log.info?.('bounds', {
+      'max-connections': this.#capacity,
+      'open-files': this.#openFiles,
+      'max-buffered': this.#memory.limit,
+    });
+    const wanted = limits.connections === 0 ? WORTH_A_WARNING : limits.connections;
+    if (wanted <= this.#capacity) return;
+    this.#log.warn?.(
+      `the limit of open files, ${this.#openFiles}, leaves room for ${this.#capacity} connections: for ${wanted} raise it ` +
+        `to ${filesFor(wanted)} (ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of docker)`,
+    );
+  }
+
   #accept(socket: Socket, services: BridgeServices): void {
-    this.#lastId += 1;
-    this.#bridges.add(new Bridge(this.#lastId, socket, services));
+    this.#counters.add('accepted');
+    const address = socket.remoteAddress ?? services.clientName;
+    try {
+      const why = this.#admission.enter(address, performance.now());
+      if (why !== undefined) {
+        this.#turnAway(socket, address, why);
+        return;
+      }
+      this.#lastId += 1;
+      this.#bridges.add(new Bridge(this.#lastId, socket, services));
+    } catch (error) {
+      this.#log.error('accept failed', { message: messageOf(error) });
+      socket.destroy();
+    }
+  }
+
+  #turnAway(socket: Socket, client: string, why: FaultCode): void {
+    this.#counters.ended('refused', why);
+    this.#log.warn?.('turned away', { client, why });
+    if (this.#turnedAway.size >= this.#mostTurnedAway) {
+      // There is no descriptor left to say so.
+      this.#counters.add('unanswered');
+      socket.destroy();
+      return;
+    }
+    this.#turnedAway.add(new TurnedAway(socket, new Fault(why), (one) => this.#turnedAway.delete(one)));
   }
 
   #remove(bridge: Bridge): void {
-    this.#bridges.delete(bridge);
+    if (!this.#bridges.delete(bridge)) return;
+    this.#admission.leave(bridge.remoteAddress);
     if (this.#bridges.size === 0) this.#onEmpty?.();
   }
 
   #tick(): void {
     const now = performance.now();
+    this.#loop.tick(now);
+    this.#admission.overloaded = this.#loop.overloaded;
     for (const bridge of this.#bridges) bridge.tick(now);
+    for (const client of this.#turnedAway) client.tick(now);
   }
 
   /** Resolves when there is no connection any more, or after so many ms. */

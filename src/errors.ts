@@ -14,9 +14,12 @@ interface Answer {
   readonly close: number;
   /** Sent as response body or close reason: names the broken rule or the side that failed, nothing internal. */
   readonly text: string;
+  /** For a client that is refused: after how many seconds it may be worth another try (RFC 9110 §10.2.3). */
+  readonly retry?: number;
 }
 
-const answer = (status: number, close: number, text: string): Answer => ({ status, close, text });
+const answer = (status: number, close: number, text: string, retry?: number): Answer =>
+  retry === undefined ? { status, close, text } : { status, close, text, retry };
 
 /** Rules of RFC 6455 §4 and RFC 9112 that a request head can break. */
 const HEAD = {
@@ -66,6 +69,19 @@ const ROUTE = {
   'dial-timeout': answer(504, 1011, 'peer did not answer in time'),
 } as const;
 
+/** Bounds of limits.ts that the daemon has reached, or that one client has. */
+const LIMITS = {
+  'connections-full': answer(503, 1013, 'too many connections', 5),
+  'address-full': answer(429, 1013, 'too many connections from one address', 5),
+  'address-rate': answer(429, 1013, 'too many new connections from one address', 1),
+  overloaded: answer(503, 1013, 'overloaded', 5),
+  'memory-full': answer(503, 1013, 'too much data is waiting', 5),
+  'descriptors-full': answer(503, 1013, 'too many connections', 5),
+  'control-rate': answer(400, 1008, 'too many control frames or empty fragments'),
+  'idle-timeout': answer(408, 1008, 'no data for too long'),
+  'life-timeout': answer(408, 1008, 'open for too long'),
+} as const;
+
 /** The life of a bridged connection. */
 const BRIDGE = {
   'peer-closed': answer(502, 1000, 'peer closed'),
@@ -78,11 +94,11 @@ const BRIDGE = {
   'client-silent': answer(408, 1006, 'client did not answer a Ping'),
   'client-stalled': answer(408, 1006, 'client takes no more data'),
   'close-timeout': answer(408, 1006, 'client did not answer a Close'),
-  stopping: answer(503, 1001, 'server shutting down'),
+  stopping: answer(503, 1001, 'server shutting down', 5),
   internal: answer(500, 1011, 'internal error'),
 } as const;
 
-const ANSWERS = { ...HEAD, ...FRAME, ...ROUTE, ...BRIDGE };
+const ANSWERS = { ...HEAD, ...FRAME, ...ROUTE, ...LIMITS, ...BRIDGE };
 
 export type FaultCode = keyof typeof ANSWERS;
 
@@ -129,6 +145,12 @@ export class Fault extends Error {
 
   get close(): number {
     return FAULTS[this.code].close;
+  }
+
+  /** What an HTTP answer has besides status and text. */
+  get headers(): readonly (readonly [string, string])[] {
+    const { retry } = FAULTS[this.code];
+    return retry === undefined ? [] : [['Retry-After', String(retry)]];
   }
 }
 

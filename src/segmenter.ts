@@ -12,6 +12,7 @@
  */
 import { Fault, isInstance, messageOf } from './errors.ts';
 import { GrowingBuffer } from './growing-buffer.ts';
+import type { MemoryAccount } from './memory-budget.ts';
 import type { Framing, MessageType } from './plugins/api.ts';
 import { Utf8Slices } from './rfc6455/utf8-slices.ts';
 
@@ -47,7 +48,7 @@ export class Segmenter {
   readonly #sink: SegmentSink;
   readonly #maximum: number;
   readonly #firstType: MessageType;
-  readonly #pending = new GrowingBuffer();
+  readonly #pending: GrowingBuffer;
   readonly #slices = new Utf8Slices();
   /** What ends every message, if the framing says so. */
   readonly #delimiter: Uint8Array | undefined;
@@ -58,9 +59,11 @@ export class Segmenter {
 
   /**
    * @param maximum most bytes that may wait for the end of a message
+   * @param memory where they count
    * @throws Fault `framing-failed` if the framing has no type
    */
-  constructor(framing: Framing, sink: SegmentSink, maximum: number) {
+  constructor(framing: Framing, sink: SegmentSink, maximum: number, memory?: MemoryAccount) {
+    this.#pending = new GrowingBuffer(memory);
     this.#framing = framing;
     this.#sink = sink;
     this.#maximum = maximum;
@@ -82,7 +85,7 @@ export class Segmenter {
   /**
    * Takes a read, which must not change any more unless it lies in a slab (slab-pool.ts).
    *
-   * @throws Fault `framing-failed` or `segment-too-large`
+   * @throws Fault `framing-failed`, `segment-too-large` or `memory-full`
    */
   push(bytes: Uint8Array): void {
     const pending = this.#pending;

@@ -247,6 +247,8 @@ ping = 3
 # default
 #backend = default
 # default
+#half-close = close
+# default
 #socket-mode = 0660
 # default
 #log-level = info
@@ -268,6 +270,48 @@ ping = 3
 #drain-wait = 0
 # default
 #drain = 10
+
+[limits]
+# default
+#head-bytes = 16K
+# default
+#head-fields = 100
+# default
+#head-time = 10
+# default
+#early-bytes = 64K
+# default
+#max-message = 16M
+# default
+#max-segment = 16M
+# default
+#max-queued = 128K
+# default
+#max-buffered = 0
+# default
+#max-connections = 0
+# default
+#max-connections-per-address = 0
+# default
+#connection-rate = 0
+# default
+#connection-burst = 0
+# default
+#control-rate = 0
+# default
+#query-time = 5
+# default
+#dial-time = 10
+# default
+#close-time = 30
+# default
+#stall-time = 300
+# default
+#idle-time = 0
+# default
+#life-time = 0
+# default
+#max-lag = 1
 
 [backend]
 # from ${file}:4

@@ -158,13 +158,22 @@ describe('the wait for the client’s Close', () => {
     expect(c.tick(201 * CLOSE, 'closing', { unsent: 0 }, false)).toBe('close-timeout');
   });
 
-  test('is not drawn out by what the client still sends, nor by a peer that takes nothing', () => {
+  test('is not drawn out by what the client still sends', () => {
     const c = open();
-    c.tick(0, 'closing', EMPTY, true);
+    c.tick(0, 'closing', EMPTY, false);
     c.heard();
-    expect(c.tick(CLOSE - 1, 'closing', EMPTY, true)).toBeUndefined();
+    expect(c.tick(CLOSE - 1, 'closing', EMPTY, false)).toBeUndefined();
     c.heard();
-    expect(c.tick(CLOSE, 'closing', EMPTY, true)).toBe('close-timeout');
+    expect(c.tick(CLOSE, 'closing', EMPTY, false)).toBe('close-timeout');
+  });
+
+  test('begins anew when its peer has taken what stands before it', () => {
+    const c = open();
+    c.tick(0, 'closing', EMPTY, false);
+    expect(c.tick(10 * CLOSE, 'closing', EMPTY, true)).toBeUndefined();
+    expect(c.tick(20 * CLOSE, 'closing', EMPTY, false)).toBeUndefined();
+    expect(c.tick(21 * CLOSE - 1, 'closing', EMPTY, false)).toBeUndefined();
+    expect(c.tick(21 * CLOSE, 'closing', EMPTY, false)).toBe('close-timeout');
   });
 
   test('needs no Ping', () => {

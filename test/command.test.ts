@@ -241,7 +241,7 @@ describe('a signal', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('%s stops the daemon with exit status 0', async (signal) => {
     await using daemon = await startDaemon();
     expect(await daemon.stop(signal)).toBe(0);
-    expect(daemon.output()).toMatch(/ info {2}stopping .*\n.* info {2}stopped\n$/);
+    expect(daemon.output()).toMatch(/ info {2}stopping .*\n.* info {2}counters .*\n.* info {2}stopped\n$/);
   });
 
   test('closes the connections that there are with 1001 before the exit', async () => {

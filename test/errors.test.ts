@@ -34,7 +34,7 @@ describe('the table of faults', () => {
   test.each(codes)('%s has an HTTP status that says an error', (code) => {
     const { status } = FAULTS[code];
     expect(status).toBeGreaterThanOrEqual(400);
-    expect([400, 403, 404, 405, 408, 426, 431, 500, 502, 503, 504]).toContain(status);
+    expect([400, 403, 404, 405, 408, 426, 429, 431, 500, 502, 503, 504]).toContain(status);
   });
 
   test.each(codes)('%s has a text that fits a Close frame and shows nothing internal', (code) => {

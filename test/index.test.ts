@@ -72,6 +72,7 @@ test('start takes bounds and a logger', async () => {
   expect(lines).toEqual([
     expect.stringContaining(`listening on ws://${daemon.endpoint}\n`),
     expect.stringMatching(/ info {2}kernel (on|off why=.*)\n$/),
+    expect.stringMatching(/ info {2}bounds max-connections=\d+ open-files=\d+ max-buffered=\d+\n$/),
   ]);
   const client = await RawClient.open(daemon);
   client.send(clientFrame(TEXT, 'four'));

@@ -5,8 +5,8 @@
  */
 import { nearest } from '../nearest.ts';
 import defaultBackend from '../plugins/backends/default.ts';
-import { CORE_OPTIONS, type CoreOptions } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
+import { DAEMON_OPTIONS, isOptionName, OPTION_NAMES, type OptionName } from './tables.ts';
 
 export type Action = 'run' | 'check' | 'help' | 'version';
 
@@ -28,15 +28,14 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 };
 
 /** Which option of the table a flag stands for. */
-const CORE_FLAGS = new Map<string, string>();
-for (const [name, { flags }] of Object.entries(CORE_OPTIONS))
-  for (const flag of flags) CORE_FLAGS.set(flag, name);
+const DAEMON_FLAGS = new Map<string, OptionName>();
+for (const name of OPTION_NAMES) for (const flag of DAEMON_OPTIONS[name].flags) DAEMON_FLAGS.set(flag, name);
 
 const BACKEND_OPTION_FLAGS = ['-c', '--backend-option'];
 
 /** Every flag there is, for suggestions and for the test that compares them with the documentation. */
 export const ALL_FLAGS: readonly string[] = [
-  ...CORE_FLAGS.keys(),
+  ...DAEMON_FLAGS.keys(),
   ...BACKEND_OPTION_FLAGS,
   '--config',
   '--demo',
@@ -58,12 +57,12 @@ export function parseArgv(argv: readonly string[], base: string): CommandLine {
       if (given === undefined) throw new ConfigError(flag, `expected a value: ${flag} ${placeholder}`);
       return given;
     };
-    const core = CORE_FLAGS.get(flag);
-    if (core !== undefined) {
-      const { placeholder } = CORE_OPTIONS[core as keyof typeof CORE_OPTIONS];
+    const name = DAEMON_FLAGS.get(flag);
+    if (name !== undefined) {
+      const { placeholder, section } = DAEMON_OPTIONS[name];
       settings.push({
-        section: 'core',
-        name: core,
+        section,
+        name,
         value: value(placeholder),
         layer: 'arguments',
         origin: flag,
@@ -123,13 +122,13 @@ function unknownOption(flag: string): ConfigError {
 
 function hintFor(flag: string): string {
   const short = flag.slice(0, 2);
-  if (short === '-c' || CORE_FLAGS.has(short))
+  if (short === '-c' || DAEMON_FLAGS.has(short))
     return `write ${short} and its value apart: ${short} ${flag.slice(2).replace(/^=/, '')}`;
   // What a file calls it, if the command line has another name for it.
   const name = flag.slice(2);
   if (Object.hasOwn(defaultBackend.options, name) && flag.startsWith('--'))
     return `it is the backend's: -c ${name}=…`;
-  const byName = Object.hasOwn(CORE_OPTIONS, name) ? CORE_OPTIONS[name as keyof CoreOptions] : undefined;
+  const byName = isOptionName(name) ? DAEMON_OPTIONS[name] : undefined;
   const guess = byName?.flags.at(-1) ?? nearest(flag, ALL_FLAGS);
   return guess === undefined ? 'see --help' : `did you mean ${guess}?`;
 }

@@ -16,8 +16,8 @@ import { isPath } from '../plugins/modules.ts';
 import { formatAddress, hasScheme, parseAddress } from '../transports/address.ts';
 import { requireNative } from '../transports/native.ts';
 import { isVariableOf, linesOf } from './environment.ts';
-import { CORE_OPTIONS, type CoreOptions } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
+import { DAEMON_OPTIONS, isOptionName } from './tables.ts';
 
 /**
  * The settings that are options of this backend, under their own names.
@@ -174,9 +174,9 @@ function unknownOption(plugin: BackendPlugin, setting: Setting, options: readonl
 }
 
 function hintFor({ name, layer }: Setting, options: readonly string[]): string {
-  if (Object.hasOwn(CORE_OPTIONS, name)) {
-    const flag = CORE_OPTIONS[name as keyof CoreOptions].flags.at(-1);
-    return `it is one of the daemon's: ${layer === 'file' ? 'put it below [core]' : `use ${flag}`}`;
+  if (isOptionName(name)) {
+    const { flags, section } = DAEMON_OPTIONS[name];
+    return `it is one of the daemon's: ${layer === 'file' ? `put it below [${section}]` : `use ${flags.at(-1)}`}`;
   }
   return options.length === 0 ? 'it has none' : suggest(name, options);
 }

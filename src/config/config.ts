@@ -4,7 +4,7 @@
  * After this nothing about the configuration can fail any more: what is wrong is found before the daemon listens.
  */
 import { messageOf } from '../errors.ts';
-import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import type { Limits } from '../limits.ts';
 import { suggest } from '../nearest.ts';
 import type { LogLevel } from '../observability/logger.ts';
 import { Notices } from '../observability/notices.ts';
@@ -16,8 +16,10 @@ import { builtIn } from '../plugins/modules.ts';
 import type { CompressionOptions } from '../rfc6455/permessage-deflate.ts';
 import { createBackend, knownSettings } from './backend.ts';
 import { type Effective, effectiveSettings, type Sources } from './effective.ts';
-import { CORE_OPTIONS, type CoreOptions, checkWritable, type OptionSpec, UNIX } from './options.ts';
+import { limitsOf } from './limit-options.ts';
+import { type CoreOptions, checkWritable, UNIX } from './options.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
+import { DAEMON_OPTIONS, isOptionName, OPTION_NAMES, type OptionName, type OptionValues } from './tables.ts';
 
 export interface Config {
   readonly host: string;
@@ -29,6 +31,7 @@ export interface Config {
   readonly keepalive: number;
   readonly logLevel: LogLevel;
   readonly kernel: CoreOptions['kernel'];
+  readonly halfClose: CoreOptions['half-close'];
   readonly limits: Limits;
   /** Undefined: off. */
   readonly compression: CompressionOptions | undefined;
@@ -79,8 +82,9 @@ export async function loadConfig(
     keepalive: core.ping * 1000,
     logLevel: core['log-level'],
     kernel: core.kernel,
+    halfClose: core['half-close'],
     limits: Object.freeze({
-      ...DEFAULT_LIMITS,
+      ...limitsOf(core),
       drainWait: core['drain-wait'] * 1000,
       drainTimeout: core.drain * 1000,
     }),
@@ -107,7 +111,7 @@ function compressionOptions(core: CoreOptions): CompressionOptions {
 }
 
 interface Sorted {
-  readonly core: CoreOptions;
+  readonly core: OptionValues;
   readonly sources: Sources;
   readonly backendSettings: Setting[];
   /** Options of a backend that another one was named behind. */
@@ -115,9 +119,8 @@ interface Sorted {
 }
 
 function sort(settings: readonly Setting[]): Sorted {
-  const names = Object.keys(CORE_OPTIONS) as (keyof CoreOptions)[];
-  const core = Object.fromEntries(names.map((name) => [name, CORE_OPTIONS[name].default]));
-  const sources = Object.fromEntries(names.map((name) => [name, [] as Setting[]])) as Sources;
+  const core = Object.fromEntries(OPTION_NAMES.map((name) => [name, DAEMON_OPTIONS[name].default]));
+  const sources = Object.fromEntries(OPTION_NAMES.map((name) => [name, [] as Setting[]])) as Sources;
   const backendSettings: Setting[] = [];
   const discarded: Setting[] = [];
   for (const setting of settings) {
@@ -125,12 +128,12 @@ function sort(settings: readonly Setting[]): Sorted {
       backendSettings.push(setting);
       continue;
     }
-    const name = coreName(setting);
-    assign(core as unknown as CoreOptions, name, setting);
+    const name = optionName(setting);
+    core[name] = parse(name, setting);
     sources[name].push(setting);
     if (name === 'backend') discarded.push(...backendSettings.splice(0));
   }
-  return { core: core as unknown as CoreOptions, sources, backendSettings, discarded };
+  return { core: core as unknown as OptionValues, sources, backendSettings, discarded };
 }
 
 /** What stands before the first backend that a command line or a file names was hardly meant for another one. */
@@ -162,23 +165,25 @@ function demoPeer(value: string): Setting {
   return { section: 'backend', name: 'host', value, layer: 'arguments', origin: '--demo', base: '.' };
 }
 
-function coreName({ name, origin }: Setting): keyof CoreOptions {
-  if (Object.hasOwn(CORE_OPTIONS, name)) return name as keyof CoreOptions;
-  throw new ConfigError(origin, `unknown option: ${quote(name)}; ${hintFor(name)}`);
+function optionName({ section, name, origin, layer }: Setting): OptionName {
+  if (isOptionName(name)) {
+    const own = DAEMON_OPTIONS[name].section;
+    if (layer !== 'file' || section === own) return name;
+    throw new ConfigError(origin, `this option stands below [${own}], not below [${section}]`);
+  }
+  throw new ConfigError(origin, `unknown option: ${quote(name)}; ${hintFor(name, section)}`);
 }
 
-function hintFor(name: string): string {
+function hintFor(name: string, section: Setting['section']): string {
   if (Object.hasOwn(defaultBackend.options, name)) return "a backend's options stand below [backend]";
-  const known = Object.entries(CORE_OPTIONS);
-  const byFlag = known.find(([, { flags }]) => flags.includes(`--${name}`))?.[0];
-  return suggest(byFlag ?? name, Object.keys(CORE_OPTIONS));
+  const known = OPTION_NAMES.filter((each) => DAEMON_OPTIONS[each].section === section);
+  const byFlag = known.find((each) => DAEMON_OPTIONS[each].flags.includes(`--${name}`));
+  return suggest(byFlag ?? name, known);
 }
 
-function assign<K extends keyof CoreOptions>(core: CoreOptions, name: K, setting: Setting): void {
-  const { value, layer, origin } = setting;
-  const spec: OptionSpec<CoreOptions[K]> = CORE_OPTIONS[name];
+function parse(name: OptionName, { value, layer, origin }: Setting): unknown {
   try {
-    core[name] = spec.parse(value);
+    return DAEMON_OPTIONS[name].parse(value);
   } catch (error) {
     const comment = layer === 'file' && /\s[#;]/.test(value) ? '; a comment has a line of its own' : '';
     throw new ConfigError(origin, messageOf(error) + comment);

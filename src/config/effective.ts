@@ -4,8 +4,8 @@ import type { BackendPlugin } from '../plugins/api.ts';
 import { isPath, toFile } from '../plugins/modules.ts';
 import { escapeControls } from '../printable.ts';
 import { formatSetting } from './file.ts';
-import { CORE_OPTIONS, type CoreOptions } from './options.ts';
 import type { Setting } from './settings.ts';
+import { DAEMON_OPTIONS, OPTION_NAMES, type OptionName } from './tables.ts';
 
 export interface Effective {
   readonly section: Setting['section'];
@@ -16,7 +16,7 @@ export interface Effective {
 }
 
 /** Which settings each option of the daemon's has its value from; the last counts, or each of a repeatable one. */
-export type Sources = Readonly<Record<keyof CoreOptions, Setting[]>>;
+export type Sources = Readonly<Record<OptionName, Setting[]>>;
 
 /**
  * Every option that has a value, in the order in which a file would have them. Paths of plugins are absolute: they mean
@@ -39,14 +39,16 @@ export function effectiveSettings(
     standard: string | undefined,
   ) => {
     for (const setting of option.repeatable ? given : given.slice(-1)) {
-      const value = section === 'core' ? pathOf(setting) : (files.get(name) ?? setting.value);
+      const value = section === 'backend' ? (files.get(name) ?? setting.value) : pathOf(setting);
       effective.push({ section, name, value, origin: placeOf(setting) });
     }
     if (given.length === 0 && standard !== undefined && standard !== '')
       effective.push({ section, name, value: standard, origin: undefined });
   };
-  for (const [name, spec] of Object.entries(CORE_OPTIONS))
-    take('core', name, sources[name as keyof CoreOptions], spec, spec.defaultText ?? String(spec.default));
+  for (const name of OPTION_NAMES) {
+    const spec = DAEMON_OPTIONS[name];
+    take(spec.section, name, sources[name], spec, spec.defaultText ?? String(spec.default));
+  }
   for (const [name, option] of Object.entries(plugin.options))
     take(
       'backend',

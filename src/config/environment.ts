@@ -7,8 +7,8 @@
  * would be `WEBSOCKSY_PORT`. An empty value counts as none, since `VAR=${OTHER:-}` is how one leaves something out. As
  * in a file, blanks at both ends do not count: a value that comes out of a mounted file ends with a line feed.
  */
-import { CORE_OPTIONS, type CoreOptions } from './options.ts';
 import type { Setting } from './settings.ts';
+import { DAEMON_OPTIONS, OPTION_NAMES, type OptionName } from './tables.ts';
 
 const PREFIX = 'WEBSOCKSY_';
 const BACKEND_OPTION = `${PREFIX}BACKEND_OPTION_`;
@@ -22,7 +22,7 @@ export interface Environment {
 }
 
 /** The variable of an option of the daemon's. */
-export function variableOf(name: keyof CoreOptions): string {
+export function variableOf(name: OptionName): string {
   return name === 'port' ? `${PREFIX}LISTEN_PORT` : PREFIX + toVariable(name);
 }
 
@@ -38,14 +38,15 @@ export function isVariableOf(rest: string, option: string): boolean {
  */
 export function parseEnvironment(env: NodeJS.ProcessEnv, base: string): Environment {
   const settings: Setting[] = [];
-  const add = (section: Setting['section'], name: string, variable: string) => {
+  const add = (section: Setting['section'], name: string, variable: string, repeatable = false) => {
     const text = isOfService(variable, env) ? '' : (env[variable] ?? '').trim();
-    const spec = CORE_OPTIONS[name as keyof CoreOptions];
-    const values = section === 'core' && spec.repeatable ? linesOf(text) : [text];
-    for (const value of values)
+    for (const value of repeatable ? linesOf(text) : [text])
       if (value !== '') settings.push({ section, name, value, layer: 'environment', origin: variable, base });
   };
-  for (const name of Object.keys(CORE_OPTIONS)) add('core', name, variableOf(name as keyof CoreOptions));
+  for (const name of OPTION_NAMES) {
+    const { section, repeatable } = DAEMON_OPTIONS[name];
+    add(section, name, variableOf(name), repeatable);
+  }
   for (const variable of Object.keys(env).sort()) {
     if (variable.startsWith(BACKEND_OPTION)) add('backend', variable.slice(BACKEND_OPTION.length), variable);
   }

@@ -12,7 +12,7 @@ import { nearest } from '../nearest.ts';
 import { escapeControls } from '../printable.ts';
 import { ConfigError, quote, type Setting } from './settings.ts';
 
-const SECTIONS = ['core', 'backend'] as const;
+const SECTIONS = ['core', 'limits', 'backend'] as const;
 
 /** 1 MiB: thousands of times what a configuration needs, and little enough to be read at once. */
 const MAX_FILE_BYTES = 1 << 20;
@@ -116,6 +116,6 @@ function parseSection(line: string, place: string): Setting['section'] {
   const section = SECTIONS.find((known) => known === name);
   if (section !== undefined) return section;
   const guess = nearest(name, SECTIONS);
-  const hint = guess === undefined ? `there are [${SECTIONS.join('] and [')}]` : `did you mean [${guess}]?`;
+  const hint = guess === undefined ? `there are [${SECTIONS.join('], [')}]` : `did you mean [${guess}]?`;
   throw new ConfigError(place, `unknown section ${quote(name)}; ${hint}`);
 }

@@ -1,12 +1,14 @@
 /** The text of `--help`, made from the tables that the options themselves come from. */
 import defaultBackend from '../plugins/backends/default.ts';
 import { builtIn } from '../plugins/modules.ts';
-import { CORE_OPTIONS, type OptionSpec } from './options.ts';
+import type { OptionSpec } from './options.ts';
+import { DAEMON_OPTIONS, type DaemonOption } from './tables.ts';
 
 export function helpText(): string {
-  const core = Object.values(CORE_OPTIONS).map((option) =>
-    row(`${option.flags.join(', ')} ${option.placeholder}`, describe(option)),
-  );
+  const rows = (section: DaemonOption['section']) =>
+    Object.values(DAEMON_OPTIONS)
+      .filter((option) => option.section === section)
+      .map((option) => row(`${option.flags.join(', ')} ${option.placeholder}`, describe(option)));
   const backend = Object.entries(defaultBackend.options).map(([name, option]) =>
     row(
       `-c ${name}=…`,
@@ -19,13 +21,16 @@ usage: websocksy [OPTION VALUE]…
        websocksy FILE
 
 options (and their defaults):
-${core.join('\n')}
+${rows('core').join('\n')}
 ${row('-c, --backend-option KEY=VALUE', 'an option of the backend chosen so far; may be repeated')}
 ${row('--config FILE', 'a configuration file; what stands on the command line wins')}
 ${row('--check', 'judge the configuration, print it or what is wrong with it, and exit')}
 ${row('--demo', 'bridge to an echo inside the daemon unless told otherwise, and say how to try it')}
 ${row('-h, --help', 'this text')}
 ${row('-V, --version', 'the version')}
+
+limits, of which docs/reliability.md says more:
+${rows('limits').join('\n')}
 
 options of the default backend:
 ${backend.join('\n')}

@@ -18,6 +18,7 @@ export interface CoreOptions {
   ping: number;
   backend: string;
   plugin: string;
+  'half-close': (typeof HALF_CLOSES)[number];
   'dgram-dir': string | undefined;
   'socket-mode': number;
   'log-level': LogLevel;
@@ -37,6 +38,9 @@ export interface CoreOptions {
 
 /** Whether bytes take the fast way: `auto`, where it is to be had. */
 const KERNEL_CHOICES = ['auto', 'off'] as const;
+
+/** What becomes of a connection whose peer has ended its side only. */
+const HALF_CLOSES = ['close', 'keep'] as const;
 
 /** Whose compressed messages may refer to those before. */
 const TAKEOVERS = ['both', 'server', 'client', 'none'] as const;
@@ -92,6 +96,13 @@ export const CORE_OPTIONS: { readonly [K in keyof CoreOptions]: OptionSpec<CoreO
     description: 'path or package of a plugin that is then known by its name; may be repeated',
     repeatable: true,
     parse: parseNonEmpty,
+  },
+  'half-close': {
+    flags: ['--half-close'],
+    placeholder: 'CHOICE',
+    default: 'close',
+    description: 'when the peer ends its side: close the connection, or keep sending to it',
+    parse: (text) => parseWord(text, HALF_CLOSES),
   },
   'dgram-dir': {
     flags: ['--dgram-dir'],

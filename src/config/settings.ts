@@ -6,7 +6,7 @@ import { escapeControls } from '../printable.ts';
 export type Layer = 'file' | 'environment' | 'arguments';
 
 export interface Setting {
-  readonly section: 'core' | 'backend';
+  readonly section: 'core' | 'limits' | 'backend';
   /** In the file's spelling: `port`, `ping`. An option of a backend that comes from the environment: as it stands there. */
   readonly name: string;
   readonly value: string;

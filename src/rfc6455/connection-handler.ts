@@ -54,6 +54,8 @@ export interface AcceptOptions {
   readonly peer: 'stream' | 'message';
   /** Largest message that is collected for a message peer, in bytes. */
   readonly messageBytes: number;
+  /** Control frames and empty fragments that may come between two calls of `refill`. @default no limit */
+  readonly controlRate?: number | undefined;
   /** Compresses, if the client offers what we can do. */
   readonly compression?: Compression | undefined;
 }

@@ -9,13 +9,15 @@
  *
  * - `head`: the request is being read. `deciding`: it is complete and in order, and whoever uses this object looks for
  *   a peer; frames that come already are kept. `open`: 101 has been sent.
- * - `closing`: we have sent a Close; of what the client sends only its Close matters.
+ * - `closing`: we have sent a Close. Of what the client sends only its Close matters; or, if we close although the peer
+ *   is well, what it has sent before that is still handed on (§5.5.1: it may finish what it has begun).
  * - `closed`: nothing is sent any more, nothing that comes is obeyed. Every state can lead here at once.
  *
  * What becomes of payload on its way to the peer is inbound.ts's business, what of everything for the client outbound.ts's.
  * Where either has to wait, for its taker or for zlib, the frames behind it wait too.
  */
 import { asFault, type Fault } from '../errors.ts';
+import type { MemoryAccount } from '../memory-budget.ts';
 import type { Slab } from '../slab-pool.ts';
 import { ABNORMAL, type CloseStatus, decodeClose, encodeClose } from './close-codes.ts';
 import type { AcceptOptions, ConnectionHandler, Ending, FastPath } from './connection-handler.ts';
@@ -41,6 +43,7 @@ const NEXT: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
 export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   readonly #handler: ConnectionHandler;
   readonly #fast: FastPath | undefined;
+  readonly #memory: MemoryAccount | undefined;
   #state: ConnectionState = 'head';
 
   /** Until it is answered. */
@@ -48,6 +51,8 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   readonly #decoder = new FrameDecoder(this);
   readonly #inbound: Inbound;
   readonly #outbound: Outbound;
+  /** In `closing`: payload is still handed on. */
+  #delivering = false;
   #compression: ConnectionCompression | undefined;
   /** The rest of a chunk, behind payload that has to wait. */
   #rest: Uint8Array | undefined;
@@ -55,13 +60,16 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   #ended = false;
   /** `receive` or `resume` is at work: what they bring about is not to call them again. */
   #receiving = false;
+  #lost = 0;
 
-  constructor(handler: ConnectionHandler, limits: OpeningLimits, fast?: FastPath) {
+  /** @param memory what waits in here counts there */
+  constructor(handler: ConnectionHandler, limits: OpeningLimits, fast?: FastPath, memory?: MemoryAccount) {
     this.#handler = handler;
     this.#fast = fast;
-    this.#opening = new Opening(limits);
+    this.#memory = memory;
+    this.#opening = new Opening(limits, memory);
     this.#outbound = new Outbound(this, fast);
-    this.#inbound = new Inbound(this);
+    this.#inbound = new Inbound(this, memory);
   }
 
   get state(): ConnectionState {
@@ -71,7 +79,12 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   /** Whether `receive` may be called. */
   get receivable(): boolean {
     if (this.#opening !== undefined) return !this.#opening.full;
-    return this.#state !== 'open' || (this.#rest === undefined && !this.#inbound.held);
+    return !this.#delivers || (this.#rest === undefined && !this.#inbound.held);
+  }
+
+  /** Bytes of frames that had to wait for the peer and were never handed on. */
+  get lost(): number {
+    return this.#lost;
   }
 
   /** Whether messages may be sent: else they are taken, but should wait for `onSendable`. */
@@ -99,22 +112,36 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     const nested = this.#begin(chunk.length);
     try {
       if (this.#opening !== undefined) this.#receiveOpening(this.#opening, this.#own(chunk));
-      else if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk]);
-      else if (this.#inbound.busy) this.#rest = this.#own(chunk);
+      else if (this.#rest !== undefined) this.#keep(Buffer.concat([this.#rest, chunk]));
+      else if (this.#inbound.busy) this.#keep(this.#own(chunk));
       else if (this.#state !== 'closed') this.#receiveFrames(chunk);
     } catch (error) {
       this.fail(asFault(error));
     }
     this.#finish(nested);
     // The client's bytes may have ended from within, when something of them still had to wait.
-    if (this.#ended && this.#state === 'open' && this.receivable) this.#end({ by: 'eof' });
+    if (this.#ended && this.#delivers && this.receivable) this.#end({ by: 'eof' });
     return this.receivable;
   }
 
   /** The client's side of the TCP connection has ended. What came before that is still handed on. */
   receiveEnd(): void {
-    if (this.#state === 'open' && (this.#rest !== undefined || this.#inbound.busy)) this.#ended = true;
+    const waits = this.#delivers
+      ? this.#rest !== undefined || this.#inbound.busy
+      : this.#state === 'deciding' && this.#opening?.hasEarly === true;
+    if (waits) this.#ended = true;
     else this.#end({ by: 'eof' });
+  }
+
+  /** The client is gone, both ways. What waits for the peer is still handed on, but nobody waits for an answer. */
+  vanish(): void {
+    if (this.#delivers) this.receiveEnd();
+    else this.#end({ by: 'eof' });
+  }
+
+  /** As many control frames and empty fragments may come again as `accept` was told. */
+  refill(): void {
+    this.#decoder.refill();
   }
 
   /** The turn of the event loop that `onYield` asked for. */
@@ -134,7 +161,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
 
   /** Answers 101, and goes on with the frames that came already. Throws a RangeError for a subprotocol not offered. */
   accept(options: AcceptOptions): void {
-    const { subprotocol, peer, messageBytes } = options;
+    const { subprotocol, peer, messageBytes, controlRate } = options;
     const opening = this.#opening!;
     const request = opening.request!;
     // §4.2.2 item 5.5: only what the client offered.
@@ -148,10 +175,12 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
       this.#decoder.limitMessages(messageBytes);
       this.#decoder.giveEach();
     }
+    if (controlRate !== undefined) this.#decoder.limitControl(controlRate);
     this.#compress(options.compression?.agree(request.extensions));
     this.#outbound.write(acceptResponse(request.key, subprotocol, this.extensions));
     const early = opening.takeEarly();
     if (early.length > 0) this.receive(early);
+    if (this.#ended && this.#delivers && this.receivable) this.#end({ by: 'eof' });
   }
 
   /** Answers the request with an HTTP error. Throws a RangeError for headers that cannot be sent. */
@@ -194,15 +223,27 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     if (this.#state === 'open') this.#outbound.ping();
   }
 
-  /** Sends a Close; the client's own ends the connection. Nothing else is sent or obeyed from here on. */
-  close(code: number, reason?: string): void {
+  /**
+   * Sends a Close; the client's own ends the connection. Nothing else is sent from here on.
+   *
+   * @param deliver what the client sends before its Close is still handed on; until `discard`
+   */
+  close(code: number, reason?: string, deliver = false): void {
     if (this.#state !== 'open') return;
     this.#outbound.close(encodeClose(code, reason));
+    this.#delivering = deliver;
     this.#become('closing');
+    if (!deliver) this.discard();
+  }
+
+  /** In `closing`: the peer takes nothing any more, so of what the client sends only its Close matters. */
+  discard(): void {
+    if (this.#state !== 'closing') return;
+    this.#delivering = false;
     // Payload that had to wait is not obeyed either, and what stands behind it only if it is a Close.
     this.#inbound.stop();
     const rest = this.#rest;
-    this.#rest = undefined;
+    this.#drop();
     if (rest !== undefined) this.receive(rest);
     if (this.#ended) this.#end({ by: 'eof' });
   }
@@ -210,8 +251,8 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   /** Ends the connection at once because of a fault: by an HTTP error, by a Close, or silently if neither can be sent. */
   fail(fault: Fault): void {
     if (this.#opening !== undefined) {
-      this.#outbound.write(this.#opening.refusal(fault.status, fault.message));
-    } else if (this.#state === 'open') {
+      this.#outbound.write(this.#opening.refusal(fault.status, fault.message, fault.headers));
+    } else if (this.#delivers) {
       this.#inbound.flush();
       if (fault.close !== ABNORMAL && !this.#hasSentClose())
         this.#outbound.close(encodeClose(fault.close, fault.message));
@@ -243,14 +284,14 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     ends: boolean,
     ascii: boolean,
   ): void {
-    if (this.#state !== 'open') return;
+    if (!this.#delivers) return;
     if (this.#decoder.compressed) this.#inbound.takeCompressed(opcode, bytes, start, end, ends);
     else this.#inbound.take(opcode, bytes, start, end, ends, ascii);
     if (this.#inbound.held) this.#decoder.suspend();
   }
 
   onRun(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#state === 'open') this.#inbound.takeRun(bytes, start, end);
+    if (this.#delivers) this.#inbound.takeRun(bytes, start, end);
   }
 
   onControl(opcode: ControlOpcode, payload: Uint8Array): void {
@@ -310,20 +351,20 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
 
   /** Goes on with what had to wait, if it need not any more. */
   #goOn(): void {
-    if (this.#receiving || this.#state !== 'open') return;
+    if (this.#receiving || !this.#delivers) return;
     const nested = this.#begin(0);
     try {
       this.#inbound.goOn();
       const rest = this.#rest;
       if (rest !== undefined && !this.#inbound.held) {
-        this.#rest = undefined;
+        this.#keep(undefined);
         this.#receiveFrames(rest);
       }
     } catch (error) {
       this.fail(asFault(error));
     }
     this.#finish(nested);
-    if (!this.receivable || this.#hasSentClose()) return;
+    if (!this.#delivers || !this.receivable) return;
     if (this.#ended) this.#end({ by: 'eof' });
     else this.#handler.onReceivable();
   }
@@ -375,7 +416,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
       if (taken === rest.length || this.#state === 'closed') return;
       rest = rest.subarray(taken);
       if (this.#inbound.held) {
-        this.#rest = this.#own(rest);
+        this.#keep(this.#own(rest));
         return;
       }
     }
@@ -393,6 +434,22 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     this.#end({ by: 'client', status });
   }
 
+  /** Whether payload is handed on. */
+  get #delivers(): boolean {
+    return this.#state === 'open' || (this.#state === 'closing' && this.#delivering);
+  }
+
+  #keep(rest: Uint8Array | undefined): void {
+    this.#memory?.add((rest?.length ?? 0) - (this.#rest?.length ?? 0));
+    this.#rest = rest;
+  }
+
+  /** Gives up what had to wait. */
+  #drop(): void {
+    this.#lost += this.#rest?.length ?? 0;
+    this.#keep(undefined);
+  }
+
   /** Also true in `closed`, where nothing may be sent either. A method, since delivering payload can change the state. */
   #hasSentClose(): boolean {
     return this.#state === 'closing' || this.#state === 'closed';
@@ -403,7 +460,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     this.#decoder.stop();
     this.#inbound.stop();
     this.#opening = undefined;
-    this.#rest = undefined;
+    this.#drop();
     this.#become('closed');
     this.#outbound.end(() => {
       this.#compression?.release();

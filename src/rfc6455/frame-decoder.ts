@@ -85,6 +85,9 @@ export class FrameDecoder {
   #stopped = false;
   #suspended = false;
   #compression = false;
+  /** Control frames and empty fragments that may still come, and how many that are at first. */
+  #allowance = Number.POSITIVE_INFINITY;
+  #mostAllowance = Number.POSITIVE_INFINITY;
 
   /** A header that is split over chunks is gathered here, from the first one on. */
   #header: Uint8Array | undefined;
@@ -133,6 +136,19 @@ export class FrameDecoder {
    */
   limitMessages(bytes: number): void {
     this.#maxMessage = bytes;
+  }
+
+  /**
+   * From now on more control frames and empty fragments than this between two calls of `refill` are a Fault
+   * `control-rate`: they carry no payload whose taker could hold the client back.
+   */
+  limitControl(frames: number): void {
+    this.#mostAllowance = frames;
+    this.refill();
+  }
+
+  refill(): void {
+    this.#allowance = this.#mostAllowance;
   }
 
   /** Decodes nothing more: a Close came, or the connection failed. Has effect at once, also from within a callback. */
@@ -314,7 +330,15 @@ export class FrameDecoder {
       if (length < 0x1_0000) throw new Fault('length-not-minimal', { length });
     }
     this.#remaining = length;
-    if (!isControl(this.#opcode)) this.#countPayload(length, this.#opcode !== CONTINUATION);
+    const begins = this.#opcode !== CONTINUATION;
+    const control = isControl(this.#opcode);
+    if (control || (length === 0 && !(begins && this.#fin))) this.#spendAllowance();
+    if (!control) this.#countPayload(length, begins);
+  }
+
+  #spendAllowance(): void {
+    this.#allowance -= 1;
+    if (this.#allowance < 0) throw new Fault('control-rate', { maximum: this.#mostAllowance });
   }
 
   /** @param begins whether it is the message's first frame */

@@ -5,6 +5,7 @@
  * mean nothing there. To a message peer go whole messages.
  */
 import { Fault } from '../errors.ts';
+import type { MemoryAccount } from '../memory-budget.ts';
 import type { InflateHandler, Inflater } from './inflater.ts';
 import { MessageBuffer } from './message-buffer.ts';
 import { BINARY, type DataOpcode, TEXT } from './opcodes.ts';
@@ -26,6 +27,7 @@ const RUN_BYTES = 64 * 1024;
 
 export class Inbound implements InflateHandler {
   readonly #handler: InboundHandler;
+  readonly #memory: MemoryAccount | undefined;
   /** From the first piece on that is not ASCII. */
   #utf8: Utf8Validator | undefined;
   /** The message under way for a message peer; absent for a stream peer. */
@@ -45,20 +47,22 @@ export class Inbound implements InflateHandler {
   #stopped = false;
   #saved = 0;
 
-  constructor(handler: InboundHandler) {
+  /** @param memory where messages that are collected count */
+  constructor(handler: InboundHandler, memory?: MemoryAccount) {
     this.#handler = handler;
+    this.#memory = memory;
   }
 
   /** From now on whole messages are handed on, of so many bytes at most. */
   collect(maximum: number): void {
-    this.#message = new MessageBuffer();
+    this.#message = new MessageBuffer(this.#memory);
     this.#maximum = maximum;
   }
 
   /** From now on messages may be compressed. */
   inflate(compression: ConnectionCompression): void {
     this.#inflater = compression.inflater(this);
-    this.#inflated = new MessageBuffer();
+    this.#inflated = new MessageBuffer(this.#memory);
   }
 
   /** Compressed payload is still being worked on. */
@@ -141,7 +145,9 @@ export class Inbound implements InflateHandler {
     this.#stopped = true;
     this.#full = false;
     this.#run = undefined;
+    this.#message?.clear();
     this.#message = undefined;
+    this.#inflated?.clear();
     this.#inflated = undefined;
     this.#inflater?.close();
   }

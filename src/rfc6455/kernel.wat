@@ -2,7 +2,7 @@
 ;; many short messages in one.
 ;;
 ;; `run` walks headers, unmasks payload and lays it side by side, and says whether text was nothing but ASCII. It stops at
-;; whatever is not ordinary: a control frame, a reserved bit, a broken rule, a length of 2^32 or more, a header that is
+;; whatever is not ordinary: a control frame, an empty one, a reserved bit, a broken rule, a length of 2^32 or more, a header that is
 ;; not whole. frame-decoder.ts, which is the definition, takes that one header and comes back. So nothing is judged
 ;; here but "ordinary or not".
 ;;
@@ -80,6 +80,8 @@
             (local.set $length (i32.load8_u offset=1 (local.get $at)))
             (br_if $stop (i32.lt_u (local.get $length) (i32.const 0x80)))
             (local.set $length (i32.and (local.get $length) (i32.const 0x7f)))
+            ;; not empty, for those may have to be counted;
+            (br_if $stop (i32.eqz (local.get $length)))
             (local.set $header (i32.const 2))
             ;; the length, in the fewest bytes that it needs;
             (if (i32.ge_u (local.get $length) (i32.const 126))

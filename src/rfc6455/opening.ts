@@ -1,5 +1,6 @@
 /** The client's side of the opening handshake as it arrives: the request, and what comes before it is answered. */
 import { GrowingBuffer } from '../growing-buffer.ts';
+import type { MemoryAccount } from '../memory-budget.ts';
 import { checkRequest, type OpeningRequest, refusalResponse } from './handshake.ts';
 import { type HeadLimits, RequestHeadParser } from './request-head.ts';
 
@@ -13,9 +14,10 @@ export class Opening {
   readonly #parser: RequestHeadParser;
   #request: OpeningRequest | undefined;
   /** Frames behind the request (§4.1: a client may send as soon as it likes; the 101 is for it to await). */
-  readonly #early = new GrowingBuffer();
+  readonly #early: GrowingBuffer;
 
-  constructor(limits: OpeningLimits) {
+  constructor(limits: OpeningLimits, memory?: MemoryAccount) {
+    this.#early = new GrowingBuffer(memory);
     this.#earlyBytes = limits.earlyBytes;
     this.#parser = new RequestHeadParser(limits);
   }
@@ -23,6 +25,11 @@ export class Opening {
   /** The request, once it is complete and in order. */
   get request(): OpeningRequest | undefined {
     return this.#request;
+  }
+
+  /** Whether frames have come already. */
+  get hasEarly(): boolean {
+    return this.#early.length > 0;
   }
 
   /** Whether no more is to be taken before the request is answered. */

@@ -7,6 +7,7 @@
  * client takes no more is kept up to a bound, and beyond it the newest is dropped, and counted.
  */
 import { Fault } from '../errors.ts';
+import type { MemoryAccount } from '../memory-budget.ts';
 import type { SlabPool } from '../slab-pool.ts';
 import { HIGH_WATER } from './stream.ts';
 import type { Transport, TransportHandler } from './transport.ts';
@@ -31,24 +32,28 @@ export interface DatagramEvents {
   onError(error: Error): void;
 }
 
-export interface DatagramTimeouts {
+export interface DatagramLimits {
   /** Time that a message may wait for the system to take it, in ms. 0: no limit. */
   readonly stallTimeout: number;
   /** What messages may lie in that are written; they are copied out of it. */
   readonly slabs?: SlabPool | undefined;
+  /** What may wait for the system before `write` says that it is enough, in bytes. @default HIGH_WATER */
+  readonly queuedBytes?: number;
 }
 
 /** What a message that waits costs besides its bytes, so that empty ones are bounded, too. */
 const OVERHEAD = 256;
 
-/** Bytes from the peer that may wait for a slow client: as much as a stream would have in both of its buffers. */
-export const INBOX = 2 * HIGH_WATER;
+/** Bytes from the peer may wait for a slow client: as much as a stream would have in both of its buffers. */
+const BUFFERS = 2;
 
 export class DatagramTransport implements Transport, DatagramEvents {
   readonly kind = 'message';
   readonly maximum: number;
   readonly #socket: DatagramSocket;
-  readonly #timeouts: DatagramTimeouts;
+  readonly #limits: DatagramLimits;
+  readonly #mostQueued: number;
+  #memory: MemoryAccount | undefined;
   #handler: TransportHandler | undefined;
   #paused = true;
   #ending = false;
@@ -66,15 +71,17 @@ export class DatagramTransport implements Transport, DatagramEvents {
   /** For `tick`: since when the same message has been the next to leave. */
   #waitingSince: number | undefined;
 
-  constructor(socket: DatagramSocket, timeouts: DatagramTimeouts) {
+  constructor(socket: DatagramSocket, limits: DatagramLimits) {
     this.#socket = socket;
-    this.#timeouts = timeouts;
+    this.#limits = limits;
+    this.#mostQueued = limits.queuedBytes ?? HIGH_WATER;
     this.maximum = socket.maximum;
     socket.listen(this);
   }
 
-  start(handler: TransportHandler): void {
+  start(handler: TransportHandler, memory?: MemoryAccount): void {
     this.#handler = handler;
+    this.#memory = memory;
     if (this.#closed) queueMicrotask(() => handler.onClose(this.#error));
     else this.resume();
   }
@@ -92,9 +99,10 @@ export class DatagramTransport implements Transport, DatagramEvents {
     if (this.#ending || this.#closed) return true;
     this.#unsentBytes += message.length;
     this.#unsentMessages += 1;
-    this.#socket.send(this.#timeouts.slabs?.own(message) ?? message);
+    this.#memory?.add(message.length + OVERHEAD);
+    this.#socket.send(this.#limits.slabs?.own(message) ?? message);
     // Once full, it stays so until all has left: only that is told by onDrain.
-    if (this.#unsentBytes + OVERHEAD * this.#unsentMessages >= HIGH_WATER) this.#full = true;
+    if (this.#unsentBytes + OVERHEAD * this.#unsentMessages >= this.#mostQueued) this.#full = true;
     return !this.#full;
   }
 
@@ -108,7 +116,7 @@ export class DatagramTransport implements Transport, DatagramEvents {
     while (!this.#paused) {
       const message = this.#inbox.shift();
       if (message === undefined) return;
-      this.#inboxCost -= message.length + OVERHEAD;
+      this.#forget(message.length);
       this.#deliver(message);
     }
   }
@@ -125,7 +133,7 @@ export class DatagramTransport implements Transport, DatagramEvents {
   }
 
   tick(now: number): void {
-    const { stallTimeout } = this.#timeouts;
+    const { stallTimeout } = this.#limits;
     if (this.#closed || this.#unsentMessages === 0 || stallTimeout === 0) return;
     this.#waitingSince ??= now;
     if (now - this.#waitingSince < stallTimeout) return;
@@ -139,8 +147,13 @@ export class DatagramTransport implements Transport, DatagramEvents {
     if (this.#ending || this.#closed) return;
     if (!this.#paused && this.#inbox.length === 0) {
       this.#deliver(message);
-    } else if (this.#inbox.length > 0 && this.#inboxCost + message.length + OVERHEAD > INBOX) {
+    } else if (
+      this.#inbox.length > 0 &&
+      this.#inboxCost + message.length + OVERHEAD > BUFFERS * this.#mostQueued
+    ) {
       // One has room whatever its size, or the largest would come through only while nothing is under way.
+      this.#dropped += 1;
+    } else if (this.#memory?.reserve(message.length + OVERHEAD) === false) {
       this.#dropped += 1;
     } else {
       this.#inbox.push(message);
@@ -151,6 +164,7 @@ export class DatagramTransport implements Transport, DatagramEvents {
   onSent(bytes: number): void {
     this.#unsentBytes -= bytes;
     this.#unsentMessages -= 1;
+    this.#memory?.add(-bytes - OVERHEAD);
     this.#waitingSince = undefined;
     if (this.#unsentMessages > 0 || this.#closed) return;
     if (this.#ending) {
@@ -181,8 +195,15 @@ export class DatagramTransport implements Transport, DatagramEvents {
     if (handler !== undefined) queueMicrotask(() => handler.onClose(error));
   }
 
+  #forget(bytes: number): void {
+    this.#inboxCost -= bytes + OVERHEAD;
+    this.#memory?.add(-bytes - OVERHEAD);
+  }
+
   #dropInbox(): void {
     this.#dropped += this.#inbox.length;
+    this.#memory?.add(-this.#inboxCost);
+    this.#inboxCost = 0;
     this.#inbox.length = 0;
   }
 }

@@ -9,7 +9,7 @@ import { Fault, messageOf } from '../errors.ts';
 import { formatAddress, type PeerAddress, systemPath } from './address.ts';
 import { DatagramTransport } from './datagram.ts';
 import { EchoTransport } from './echo.ts';
-import { connectFirst, MAX_ATTEMPTS, type RaceOptions } from './race.ts';
+import { connectFirst, isOutOfDescriptors, MAX_ATTEMPTS, type RaceOptions } from './race.ts';
 import { StreamTransport, streamSocket } from './stream.ts';
 import type { Transport } from './transport.ts';
 import { UdpSocket } from './udp.ts';
@@ -71,7 +71,8 @@ async function attempt<Kind extends PeerAddress['kind']>(
     throw controller.signal.reason;
   } catch (error) {
     if (controller.signal.aborted) throw controller.signal.reason;
-    throw new Fault('dial-failed', { peer, errors: explain(error) }, error);
+    const code = isOutOfDescriptors(error) ? 'descriptors-full' : 'dial-failed';
+    throw new Fault(code, { peer, errors: explain(error) }, error);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
@@ -90,9 +91,9 @@ const dialUnix: Attempt<'unix'> = async ({ path }, options, signal) => {
   }
 };
 
-function connectPath(path: string, { slabs }: DialOptions, signal: AbortSignal): Promise<Socket> {
+function connectPath(path: string, options: DialOptions, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = streamSocket(slabs).connect({ path });
+    const socket = streamSocket(options).connect({ path });
     const onAbort = () => socket.destroy(signal.reason);
     signal.addEventListener('abort', onAbort);
     const settle = () => {
@@ -119,6 +120,7 @@ const dialUdp: Attempt<'udp'> = async ({ host, port }, options, signal) => {
     try {
       return new DatagramTransport(await connectUdp(ip, port), options);
     } catch (error) {
+      if (isOutOfDescriptors(error)) throw error;
       errors.push(`${ip}: ${explain(error)}`);
     }
   }

@@ -14,7 +14,8 @@ import { Fault, messageOf } from '../errors.ts';
 import type { SlabPool } from '../slab-pool.ts';
 import { formatAddress, formatEndpoint, type PeerAddress } from './address.ts';
 import type { Resolver } from './resolve.ts';
-import { type StreamTimeouts, StreamTransport, streamSocket } from './stream.ts';
+import type { SpareAttempts } from './spare-attempts.ts';
+import { type StreamLimits, StreamTransport, streamSocket } from './stream.ts';
 
 /** RFC 8305 §8: the recommended Connection Attempt Delay. */
 const ATTEMPT_DELAY = 250;
@@ -22,12 +23,14 @@ const ATTEMPT_DELAY = 250;
 /** More addresses than this are not tried: within the dial timeout there would be no time for them. */
 export const MAX_ATTEMPTS = 32;
 
-export interface RaceOptions extends StreamTimeouts {
+export interface RaceOptions extends StreamLimits {
   readonly resolver: Resolver;
   /** Time for all of it, in ms. */
   readonly dialTimeout: number;
   /** What sockets read into. Left out: memory of their own. */
   readonly slabs?: SlabPool | undefined;
+  /** Attempts that may be under way beside the first. Left out: as many as the addresses give. */
+  readonly spare?: SpareAttempts | undefined;
 }
 
 /**
@@ -55,6 +58,7 @@ class Race {
   readonly #errors: string[] = [];
   #addresses: readonly string[] = [];
   #next = 0;
+  #spares = 0;
   #settled = false;
   #deadline: NodeJS.Timeout | undefined;
   #delay: NodeJS.Timeout | undefined;
@@ -104,14 +108,22 @@ class Race {
       if (this.#attempts.size === 0) this.#fail(this.#fault('dial-failed'));
       return;
     }
+    if (this.#attempts.size > 0 && !this.#takeSpare()) {
+      this.#delay = setTimeout(() => this.#attempt(), ATTEMPT_DELAY);
+      return;
+    }
     this.#next += 1;
     const { port } = this.#address;
-    const socket = streamSocket(this.#options.slabs).connect({ host, port, autoSelectFamily: false });
+    const socket = streamSocket({ ...this.#options, keepAlive: true });
+    socket.connect({ host, port, autoSelectFamily: false });
     this.#attempts.add(socket);
     const onError = (error: NodeJS.ErrnoException) => {
       this.#attempts.delete(socket);
+      this.#giveSpares();
       this.#errors.push(`${formatEndpoint(host, port)}: ${error.code ?? error.message}`);
-      if (!this.#settled) this.#attempt();
+      if (this.#settled) return;
+      if (isOutOfDescriptors(error)) this.#fail(this.#fault('descriptors-full'));
+      else this.#attempt();
     };
     const onConnect = () => {
       if (this.#settled) return;
@@ -143,10 +155,30 @@ class Race {
     this.#signal.removeEventListener('abort', this.#onAbort);
     for (const socket of this.#attempts) socket.destroy();
     this.#attempts.clear();
+    this.#giveSpares();
   }
 
-  #fault(code: 'dial-failed' | 'dial-timeout'): Fault {
+  /** Without one, it is tried again after the usual delay, or when an attempt under way has failed. */
+  #takeSpare(): boolean {
+    if (this.#options.spare?.take() === false) return false;
+    this.#spares += 1;
+    return true;
+  }
+
+  /** Those of attempts that are over. */
+  #giveSpares(): void {
+    for (; this.#spares > Math.max(0, this.#attempts.size - 1); this.#spares -= 1)
+      this.#options.spare?.give();
+  }
+
+  #fault(code: 'dial-failed' | 'dial-timeout' | 'descriptors-full'): Fault {
     const errors = this.#errors.length > 0 ? this.#errors.join(', ') : 'no answer';
     return new Fault(code, { peer: formatAddress(this.#address), errors });
   }
+}
+
+/** Whether the process (EMFILE) or the system (ENFILE) has no descriptor left. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'EMFILE' || code === 'ENFILE';
 }

@@ -8,32 +8,55 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import { Socket } from 'node:net';
+import type { MemoryAccount } from '../memory-budget.ts';
 import type { SlabPool } from '../slab-pool.ts';
 import { SlabSocket, type SlabSocketOwner } from './slab-socket.ts';
 import type { Transport, TransportHandler } from './transport.ts';
 
-export interface StreamTimeouts {
+export interface StreamLimits {
   /** Time that the other side may take to answer our FIN, in ms. */
   readonly closeTimeout: number;
   /** Time that a write may stay without progress, in ms. 0: no limit. */
   readonly stallTimeout: number;
+  /** Bytes that may wait in Node for the kernel before `write` says that it is enough. @default HIGH_WATER */
+  readonly queuedBytes?: number;
 }
 
-/**
- * Bytes that may wait in Node for the kernel before the other side of the bridge is held back: two reads of Node's, so
- * that one can be written while the next is read.
- */
+/** 128 KiB: two reads of Node's, so that one can be written while the next is read. */
 export const HIGH_WATER = 128 * 1024;
 
-/** What a socket has to be made with, to be wrapped here: an end of one direction is passed on, not answered by itself. */
-export const STREAM_OPTIONS = { allowHalfOpen: true, writableHighWaterMark: HIGH_WATER } as const;
+/**
+ * What a socket has to be made with, to be wrapped here: an end of one direction is passed on, not answered by itself.
+ *
+ * @param queuedBytes as in StreamLimits
+ */
+export const streamOptions = (queuedBytes = HIGH_WATER) => ({
+  allowHalfOpen: true,
+  writableHighWaterMark: queuedBytes,
+});
+
+/** 60 s: sooner than routers forget a connection that is quiet. Ten probes at intervals of a second follow. */
+const KEEP_ALIVE = 60_000;
+
+export interface StreamSocketOptions {
+  readonly queuedBytes?: number;
+  /** What it reads into. Left out: memory of its own. */
+  readonly slabs?: SlabPool | undefined;
+  /** Whether a peer that is gone without a word is to be found out: of use where there is a network between. */
+  readonly keepAlive?: boolean;
+}
 
 /** Where `net.connect` tells of each socket. */
 const made = channel('net.client.socket');
 
-/** A socket that is to be connected and wrapped. @param slabs what it reads into; left out: memory of its own */
-export function streamSocket(slabs?: SlabPool): Socket {
-  const options = { ...STREAM_OPTIONS, noDelay: true };
+/** A socket that is to be connected and wrapped. */
+export function streamSocket({ queuedBytes, slabs, keepAlive = false }: StreamSocketOptions): Socket {
+  const options = {
+    ...streamOptions(queuedBytes),
+    noDelay: true,
+    keepAlive,
+    keepAliveInitialDelay: KEEP_ALIVE,
+  };
   const socket = slabs === undefined ? new Socket(options) : new SlabSocket(options, slabs, true);
   if (made.hasSubscribers) made.publish({ socket });
   return socket;
@@ -46,7 +69,11 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   readonly #socket: Socket;
   /** The same, if it is one. */
   readonly #fast: SlabSocket | undefined;
-  readonly #timeouts: StreamTimeouts;
+  readonly #limits: StreamLimits;
+  readonly #mostQueued: number;
+  #memory: MemoryAccount | undefined;
+  /** What of it has been taken. */
+  #counted = 0;
   #handler: TransportHandler | undefined;
   #written = 0;
   /** The other side has ended. */
@@ -62,11 +89,12 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   #progress = 0;
   #progressAt: number | undefined;
 
-  /** @param socket connected, made with `STREAM_OPTIONS` */
-  constructor(socket: Socket, timeouts: StreamTimeouts) {
+  /** @param socket connected, made with `streamOptions` */
+  constructor(socket: Socket, limits: StreamLimits) {
     this.#socket = socket;
     this.#fast = socket instanceof SlabSocket ? socket : undefined;
-    this.#timeouts = timeouts;
+    this.#limits = limits;
+    this.#mostQueued = limits.queuedBytes ?? HIGH_WATER;
     if (this.#fast !== undefined) {
       this.#fast.ownedBy(this);
       return;
@@ -76,8 +104,9 @@ export class StreamTransport implements Transport, SlabSocketOwner {
     socket.on('close', () => this.onClosed());
   }
 
-  start(handler: TransportHandler): void {
+  start(handler: TransportHandler, memory?: MemoryAccount): void {
     this.#handler = handler;
+    this.#memory = memory;
     if (this.#closed) {
       // It broke between the connect and now.
       queueMicrotask(() => handler.onClose(this.#error));
@@ -88,7 +117,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
       this.#fast.startReading();
       return;
     }
-    this.#socket.on('drain', () => handler.onDrain());
+    this.#socket.on('drain', () => this.onSent());
     this.#socket.on('data', (bytes: Buffer) => this.onRead(bytes));
   }
 
@@ -161,6 +190,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
 
   onClosed(): void {
     this.#closed = true;
+    this.#count(0);
     this.#handler?.onClose(this.#error);
   }
 
@@ -169,6 +199,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   onSent(): void {
+    this.#count(this.#queued);
     if (!this.#full || this.#ending) return;
     this.#full = false;
     this.#handler?.onDrain();
@@ -177,6 +208,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   tick(now: number): void {
     if (this.#closed) return;
     const unsent = this.unsent;
+    this.#count(this.#queued);
     if (unsent === 0 && !this.#ending) {
       // Most connections, most of the time: no more is looked at.
       this.#progressAt = undefined;
@@ -191,7 +223,8 @@ export class StreamTransport implements Transport, SlabSocketOwner {
       return;
     }
     const waited = now - this.#progressAt;
-    const { closeTimeout, stallTimeout } = this.#timeouts;
+    const { closeTimeout } = this.#limits;
+    const stallTimeout = this.#patience;
     if (unsent === 0) {
       if (waited >= closeTimeout) this.destroy();
     } else if (stallTimeout > 0 && waited >= stallTimeout) {
@@ -200,10 +233,29 @@ export class StreamTransport implements Transport, SlabSocketOwner {
     }
   }
 
+  /** The stall timeout; where memory is short nobody is waited for longer than for the answer to a FIN. */
+  get #patience(): number {
+    const { closeTimeout, stallTimeout } = this.#limits;
+    if (this.#memory?.pressed !== true) return stallTimeout;
+    return stallTimeout === 0 ? closeTimeout : Math.min(stallTimeout, closeTimeout);
+  }
+
+  get #queued(): number {
+    return this.#fast?.cost ?? this.unsent;
+  }
+
   #isFree(): boolean {
-    if ((this.#fast?.cost ?? this.unsent) < HIGH_WATER) return true;
+    const queued = this.#queued;
+    this.#count(queued);
+    if (queued < this.#mostQueued) return true;
     this.#full = true;
     return false;
+  }
+
+  #count(queued: number): void {
+    if (queued === this.#counted || this.#memory === undefined) return;
+    this.#memory.add(queued - this.#counted);
+    this.#counted = queued;
   }
 }
 

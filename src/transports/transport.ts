@@ -1,4 +1,5 @@
 /** The contracts between the bridge and whatever carries bytes to and from one endpoint. */
+import type { MemoryAccount } from '../memory-budget.ts';
 
 /** RFC 6455 §5.2: 1 is text, 2 is binary. The same numbers as the engine's, which this side does not import. */
 export type DataOpcode = 1 | 2;
@@ -12,8 +13,12 @@ export interface Transport {
   readonly undelivered: number;
   /** Messages from the endpoint that were thrown away, because they came faster than they were taken. */
   readonly dropped: number;
-  /** Begins to deliver to the handler. What has arrived before is not lost. */
-  start(handler: TransportHandler): void;
+  /**
+   * Begins to deliver to the handler. What has arrived before is not lost.
+   *
+   * @param memory where what waits for the endpoint counts
+   */
+  start(handler: TransportHandler, memory?: MemoryAccount): void;
   /**
    * Takes bytes, or one message. If they lie in a slab, whoever keeps them longer than this call copies or pins them
    * (slab-pool.ts); else they must not change any more.

@@ -7,8 +7,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseArgv } from '../../src/config/argv.ts';
 import { type Config, type ConfigDefaults, loadConfig } from '../../src/config/config.ts';
 import { parseFile, readConfigFile } from '../../src/config/file.ts';
-import { CORE_OPTIONS } from '../../src/config/options.ts';
 import { ConfigError, type Layer, type Setting } from '../../src/config/settings.ts';
+import { OPTION_NAMES } from '../../src/config/tables.ts';
 import { DEFAULT_LIMITS } from '../../src/limits.ts';
 import type { Refusal, Route } from '../../src/plugins/api.ts';
 import { ClientRequest } from '../../src/upgrade-request.ts';
@@ -127,6 +127,27 @@ describe("the daemon's own options", () => {
     'drain-wait': ({ limits }) => limits.drainWait,
     backend: ({ backendName }) => backendName,
     plugin: ({ effective }) => effective.filter(({ name }) => name === 'plugin').map(({ value }) => value),
+    'half-close': ({ halfClose }) => halfClose,
+    'head-bytes': ({ limits }) => limits.headBytes,
+    'head-fields': ({ limits }) => limits.headFields,
+    'head-time': ({ limits }) => limits.headTimeout,
+    'early-bytes': ({ limits }) => limits.earlyBytes,
+    'max-message': ({ limits }) => limits.messageBytes,
+    'max-segment': ({ limits }) => limits.segmentBytes,
+    'max-queued': ({ limits }) => limits.queuedBytes,
+    'max-buffered': ({ limits }) => limits.bufferedBytes,
+    'max-connections': ({ limits }) => limits.connections,
+    'max-connections-per-address': ({ limits }) => limits.addressConnections,
+    'connection-rate': ({ limits }) => limits.addressRate,
+    'connection-burst': ({ limits }) => limits.addressBurst,
+    'control-rate': ({ limits }) => limits.controlRate,
+    'query-time': ({ limits }) => limits.queryTimeout,
+    'dial-time': ({ limits }) => limits.dialTimeout,
+    'close-time': ({ limits }) => limits.closeTimeout,
+    'stall-time': ({ limits }) => limits.stallTimeout,
+    'idle-time': ({ limits }) => limits.idleTimeout,
+    'life-time': ({ limits }) => limits.lifeTimeout,
+    'max-lag': ({ limits }) => limits.lag,
     'dgram-dir': ({ dgramDir }) => dgramDir,
     'socket-mode': ({ socketMode }) => socketMode,
     compression: ({ compression }) => compression !== undefined,
@@ -138,7 +159,7 @@ describe("the daemon's own options", () => {
   };
 
   test('are all covered here', () => {
-    expect(Object.keys(pick).sort()).toEqual(Object.keys(CORE_OPTIONS).sort());
+    expect(Object.keys(pick).sort()).toEqual([...OPTION_NAMES].sort());
   });
 
   test.each<[string, string, unknown]>([
@@ -158,6 +179,31 @@ describe("the daemon's own options", () => {
     ['log-level', 'error', 'error'],
     ['kernel', 'auto', 'auto'],
     ['kernel', 'off', 'off'],
+    ['half-close', 'keep', 'keep'],
+    ['head-bytes', '8K', 8192],
+    ['head-bytes', '256', 256],
+    ['head-fields', '1000', 1000],
+    ['head-time', '0', 0],
+    ['head-time', '0.25', 250],
+    ['early-bytes', '1M', 1 << 20],
+    ['max-message', '125', 125],
+    ['max-segment', '1G', 1 << 30],
+    ['max-queued', '16384', 16_384],
+    ['max-buffered', '0', 0],
+    ['max-buffered', '64M', 64 << 20],
+    ['max-connections', '0', 0],
+    ['max-connections', '10000', 10_000],
+    ['max-connections-per-address', '10', 10],
+    ['connection-rate', '5', 5],
+    ['connection-burst', '50', 50],
+    ['control-rate', '100', 100],
+    ['query-time', '0', 0],
+    ['dial-time', '0.001', 1],
+    ['close-time', '86400', 86_400_000],
+    ['stall-time', '0', 0],
+    ['idle-time', '600', 600_000],
+    ['life-time', '3600', 3_600_000],
+    ['max-lag', '0.5', 500],
     ['compression', 'on', true],
     ['compression', 'off', false],
     ['compression-level', '1', 1],
@@ -254,7 +300,7 @@ describe("the daemon's own options", () => {
     ['keepalive', 'did you mean ping?'],
     [
       'unheard-of',
-      'there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, kernel, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
+      'there are: port, listen, ping, backend, plugin, half-close, dgram-dir, socket-mode, log-level, kernel, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
     ],
     ['host', "a backend's options stand below [backend]"],
     ['framing-config', "a backend's options stand below [backend]"],
@@ -376,7 +422,7 @@ describe('whatever is set', () => {
 
   test(`is taken or refused with a ConfigError (TEST_SEED=${SEED})`, async () => {
     const name = fc.oneof(
-      fc.constantFrom(...Object.keys(CORE_OPTIONS).filter((known) => known !== 'backend'), 'host', 'framing'),
+      fc.constantFrom(...OPTION_NAMES.filter((known) => known !== 'backend'), 'host', 'framing'),
       fc.string({ unit: 'binary' }),
     );
     const setting = fc.record({
@@ -396,7 +442,7 @@ describe('whatever is set', () => {
     const latin = (text: string) => Buffer.from(text, 'latin1');
     const token = fc.constantFrom(
       ...['[core]', '[backend]', '[', ']', '\n', '\n', '\r\n', '=', ' = ', '#', ';', ' ', '\t', '\0', '\xff'],
-      ...[...Object.keys(CORE_OPTIONS), 'host', 'framing', 'framing-config', 'protocol', 'expression'],
+      ...[...OPTION_NAMES, 'host', 'framing', 'framing-config', 'protocol', 'expression'],
       ...[
         'default',
         'auto',
@@ -505,7 +551,7 @@ describe('a mistake is named by where it was written', () => {
     ['keepalive = 1', 'test.conf:1: keepalive: unknown option: "keepalive"; did you mean ping?'],
     [
       '__proto__ = 1',
-      'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, dgram-dir, socket-mode, log-level, kernel, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
+      'test.conf:1: __proto__: unknown option: "__proto__"; there are: port, listen, ping, backend, plugin, half-close, dgram-dir, socket-mode, log-level, kernel, compression, compression-level, compression-window-bits, compression-takeover, compression-threshold, compression-connections, drain-wait, drain',
     ],
     ['host = a', 'test.conf:1: host: unknown option: "host"; a backend\'s options stand below [backend]'],
     [

@@ -9,7 +9,7 @@ import { type Config, loadConfig } from '../../src/config/config.ts';
 import { type Effective, formatEffective } from '../../src/config/effective.ts';
 import { parseEnvironment, variableOf } from '../../src/config/environment.ts';
 import { parseFile } from '../../src/config/file.ts';
-import { CORE_OPTIONS, type CoreOptions } from '../../src/config/options.ts';
+import { DAEMON_OPTIONS, isOptionName, type OptionName } from '../../src/config/tables.ts';
 import type { Route } from '../../src/plugins/api.ts';
 import { ClientRequest } from '../../src/upgrade-request.ts';
 import { SEED, SEEDED } from '../support/cuts.ts';
@@ -37,13 +37,13 @@ function load({ file = '', env = {}, argv = [] }: Layers): Promise<Config> {
 
 /** The values of an option, each with its origin. */
 function found({ effective }: Config, name: string): string[] {
-  const section = Object.hasOwn(CORE_OPTIONS, name) ? 'core' : 'backend';
+  const section = isOptionName(name) ? DAEMON_OPTIONS[name].section : 'backend';
   return effective
     .filter((each) => each.section === section && each.name === name)
     .map(({ value, origin = 'default' }) => `${value} from ${origin.replaceAll(FIXTURES, '')}`);
 }
 
-const VALUES: { readonly [K in keyof CoreOptions]: readonly [string, string, string] } = {
+const VALUES: { readonly [K in OptionName]: readonly [string, string, string] } = {
   port: ['1', '2', '3'],
   listen: ['127.0.0.1', '127.0.0.2', 'unix://w.sock'],
   ping: ['1', '2', '3'],
@@ -61,23 +61,44 @@ const VALUES: { readonly [K in keyof CoreOptions]: readonly [string, string, str
   'compression-connections': ['1', '2', '3'],
   'drain-wait': ['1', '2', '3'],
   drain: ['1', '2', '3'],
+  'half-close': ['keep', 'close', 'keep'],
+  'head-bytes': ['1K', '2K', '3K'],
+  'head-fields': ['1', '2', '3'],
+  'head-time': ['1', '2', '0.5'],
+  'early-bytes': ['1K', '2K', '3K'],
+  'max-message': ['1K', '2K', '3K'],
+  'max-segment': ['1K', '2K', '3K'],
+  'max-queued': ['16K', '32K', '1M'],
+  'max-buffered': ['1M', '2G', '0'],
+  'max-connections': ['1', '2', '3'],
+  'max-connections-per-address': ['1', '2', '3'],
+  'connection-rate': ['1', '2', '3'],
+  'connection-burst': ['1', '2', '3'],
+  'control-rate': ['1', '2', '3'],
+  'query-time': ['1', '2', '3'],
+  'dial-time': ['1', '2', '3'],
+  'close-time': ['1', '2', '3'],
+  'stall-time': ['1', '2', '3'],
+  'idle-time': ['1', '2', '3'],
+  'life-time': ['1', '2', '3'],
+  'max-lag': ['1', '2', '3'],
 };
 
 describe('the command line wins over the environment, that over the file, that over the default', () => {
-  const single = Object.keys(VALUES).filter((name) => name !== 'plugin') as (keyof CoreOptions)[];
+  const single = Object.keys(VALUES).filter((name) => name !== 'plugin') as OptionName[];
 
   test.each(single)('for %s', async (name) => {
     const [inFile, inEnvironment, inArguments] = VALUES[name];
-    const spec = CORE_OPTIONS[name];
+    const spec = DAEMON_OPTIONS[name];
     const standard = spec.defaultText ?? String(spec.default);
     const flag = spec.flags.at(-1)!;
-    const file = `${name} = ${inFile}`;
+    const file = `[${DAEMON_OPTIONS[name].section}]\n${name} = ${inFile}`;
     const env = { [variableOf(name)]: inEnvironment };
     const argv = [flag, inArguments];
     expect(found(await load({}), name)).toEqual(standard === '' ? [] : [`${standard} from default`]);
     const bare = (value: string) => value.replaceAll(FIXTURES, '');
     const printed = async (layers: Layers) => found(await load(layers), name).map(bare);
-    expect(await printed({ file })).toEqual([bare(`${inFile} from w.conf:1`)]);
+    expect(await printed({ file })).toEqual([bare(`${inFile} from w.conf:2`)]);
     expect(await printed({ file, env })).toEqual([bare(`${inEnvironment} from ${variableOf(name)}`)]);
     expect(await printed({ env })).toEqual([bare(`${inEnvironment} from ${variableOf(name)}`)]);
     expect(await printed({ file, env, argv })).toEqual([bare(`${inArguments} from ${flag}`)]);
@@ -262,6 +283,8 @@ ping = 5
 # from --plugin
 plugin = ${FIXTURES}path-backend.mjs
 # default
+#half-close = close
+# default
 #socket-mode = 0660
 # default
 #log-level = info
@@ -283,6 +306,48 @@ plugin = ${FIXTURES}path-backend.mjs
 #drain-wait = 0
 # default
 #drain = 10
+
+[limits]
+# default
+#head-bytes = 16K
+# default
+#head-fields = 100
+# default
+#head-time = 10
+# default
+#early-bytes = 64K
+# default
+#max-message = 16M
+# default
+#max-segment = 16M
+# default
+#max-queued = 128K
+# default
+#max-buffered = 0
+# default
+#max-connections = 0
+# default
+#max-connections-per-address = 0
+# default
+#connection-rate = 0
+# default
+#connection-burst = 0
+# default
+#control-rate = 0
+# default
+#query-time = 5
+# default
+#dial-time = 10
+# default
+#close-time = 30
+# default
+#stall-time = 300
+# default
+#idle-time = 0
+# default
+#life-time = 0
+# default
+#max-lag = 1
 
 [backend]
 # from -c host
@@ -350,13 +415,13 @@ framing = ${FIXTURES}lines-framing.mjs
       ),
       env: fc.array(
         fc.oneof(
-          core.map(([name, value]) => [variableOf(name as keyof CoreOptions), value] as const),
+          core.map(([name, value]) => [variableOf(name as OptionName), value] as const),
           backend.map(([name, value]) => [`WEBSOCKSY_BACKEND_OPTION_${name.toUpperCase()}`, value] as const),
         ),
       ),
       argv: fc.array(
         fc.oneof(
-          core.map(([name, value]) => [CORE_OPTIONS[name as keyof CoreOptions].flags.at(-1)!, value]),
+          core.map(([name, value]) => [DAEMON_OPTIONS[name as OptionName].flags.at(-1)!, value]),
           backend.map((pair) => ['-c', pair.join('=')]),
         ),
       ),

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { parseEnvironment, variableOf } from '../../src/config/environment.ts';
-import { CORE_OPTIONS, type CoreOptions } from '../../src/config/options.ts';
 import { ConfigError } from '../../src/config/settings.ts';
+import { DAEMON_OPTIONS, OPTION_NAMES } from '../../src/config/tables.ts';
 import { SEED, SEEDED } from '../support/cuts.ts';
 
 /** What an environment sets, as `section.name=value`. */
@@ -32,13 +32,14 @@ function service(name: string, port = 80): NodeJS.ProcessEnv {
 
 describe('a variable', () => {
   test('has the name of the option, but for that of the port, which would be a service’s', () => {
-    const names = Object.keys(CORE_OPTIONS) as (keyof CoreOptions)[];
+    const names = OPTION_NAMES;
     expect(names.map(variableOf)).toEqual([
       'WEBSOCKSY_LISTEN_PORT',
       'WEBSOCKSY_LISTEN',
       'WEBSOCKSY_PING',
       'WEBSOCKSY_BACKEND',
       'WEBSOCKSY_PLUGIN',
+      'WEBSOCKSY_HALF_CLOSE',
       'WEBSOCKSY_DGRAM_DIR',
       'WEBSOCKSY_SOCKET_MODE',
       'WEBSOCKSY_LOG_LEVEL',
@@ -51,16 +52,43 @@ describe('a variable', () => {
       'WEBSOCKSY_COMPRESSION_CONNECTIONS',
       'WEBSOCKSY_DRAIN_WAIT',
       'WEBSOCKSY_DRAIN',
+      'WEBSOCKSY_HEAD_BYTES',
+      'WEBSOCKSY_HEAD_FIELDS',
+      'WEBSOCKSY_HEAD_TIME',
+      'WEBSOCKSY_EARLY_BYTES',
+      'WEBSOCKSY_MAX_MESSAGE',
+      'WEBSOCKSY_MAX_SEGMENT',
+      'WEBSOCKSY_MAX_QUEUED',
+      'WEBSOCKSY_MAX_BUFFERED',
+      'WEBSOCKSY_MAX_CONNECTIONS',
+      'WEBSOCKSY_MAX_CONNECTIONS_PER_ADDRESS',
+      'WEBSOCKSY_CONNECTION_RATE',
+      'WEBSOCKSY_CONNECTION_BURST',
+      'WEBSOCKSY_CONTROL_RATE',
+      'WEBSOCKSY_QUERY_TIME',
+      'WEBSOCKSY_DIAL_TIME',
+      'WEBSOCKSY_CLOSE_TIME',
+      'WEBSOCKSY_STALL_TIME',
+      'WEBSOCKSY_IDLE_TIME',
+      'WEBSOCKSY_LIFE_TIME',
+      'WEBSOCKSY_MAX_LAG',
     ]);
   });
 
   test('of each option of the daemon’s is a setting that names the variable', () => {
-    for (const name of Object.keys(CORE_OPTIONS)) {
-      const variable = variableOf(name as keyof CoreOptions);
+    for (const name of OPTION_NAMES) {
+      const variable = variableOf(name);
       expect(parseEnvironment({ [variable]: 'x=y' }, '/base')).toEqual({
         file: undefined,
         settings: [
-          { section: 'core', name, value: 'x=y', layer: 'environment', origin: variable, base: '/base' },
+          {
+            section: DAEMON_OPTIONS[name].section,
+            name,
+            value: 'x=y',
+            layer: 'environment',
+            origin: variable,
+            base: '/base',
+          },
         ],
       });
     }
@@ -94,7 +122,7 @@ describe('a variable', () => {
   });
 
   test.each(['', ' ', '\n', '\t \r\n'])('that is %j is none', (nothing) => {
-    const names = Object.keys(CORE_OPTIONS) as (keyof CoreOptions)[];
+    const names = OPTION_NAMES;
     const variables = [...names.map(variableOf), 'WEBSOCKSY_CONFIG', 'WEBSOCKSY_BACKEND_OPTION_HOST'];
     const env = Object.fromEntries(variables.map((variable) => [variable, nothing]));
     expect(parseEnvironment(env, '/')).toEqual({ file: undefined, settings: [] });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ALL_FLAGS } from '../../src/config/argv.ts';
 import { helpText } from '../../src/config/help.ts';
-import { CORE_OPTIONS } from '../../src/config/options.ts';
+import { DAEMON_OPTIONS } from '../../src/config/tables.ts';
 import defaultBackend from '../../src/plugins/backends/default.ts';
 import { builtIn } from '../../src/plugins/modules.ts';
 
@@ -26,7 +26,7 @@ describe('the help text', () => {
     expect(listed.map(([flag]) => flag).filter((flag) => !ALL_FLAGS.includes(flag))).toEqual([]);
   });
 
-  test.each(Object.entries(CORE_OPTIONS))('tells what %s takes, does and is by default', (_name, spec) => {
+  test.each(Object.entries(DAEMON_OPTIONS))('tells what %s takes, does and is by default', (_name, spec) => {
     const row = rowOf(new RegExp(`^  ${spec.flags.join(', ')} ${spec.placeholder}  `));
     expect(row).toContain(spec.description);
     const standard = spec.defaultText ?? String(spec.default);
@@ -53,7 +53,7 @@ describe('the help text', () => {
 });
 
 describe('the defaults', () => {
-  const written = Object.entries(CORE_OPTIONS).map(
+  const written = Object.entries(DAEMON_OPTIONS).map(
     ([name, spec]) => [name, spec, spec.defaultText ?? String(spec.default)] as const,
   );
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { ALL_FLAGS } from '../../src/config/argv.ts';
 import { FILE_VARIABLE, isVariableOf, variableOf } from '../../src/config/environment.ts';
 import { parseFile } from '../../src/config/file.ts';
-import { CORE_OPTIONS, type CoreOptions } from '../../src/config/options.ts';
+import { DAEMON_OPTIONS, OPTION_NAMES } from '../../src/config/tables.ts';
 import defaultBackend from '../../src/plugins/backends/default.ts';
 import { MAX_SOCKET_PATH } from '../../src/transports/address.ts';
 import { runCommand } from '../support/daemon.ts';
@@ -24,13 +24,14 @@ const backend = rows.slice(core.length);
 
 describe('the table of the daemon’s options', () => {
   test('has all of them, in the order of the code, and no other', () => {
-    expect(core.map(([name]) => name)).toEqual(Object.keys(CORE_OPTIONS));
+    expect(core.map(([name]) => name)).toEqual(OPTION_NAMES);
   });
 
-  test.each(Object.entries(CORE_OPTIONS))('tells flags, variable and default of %s', (name, spec) => {
+  test.each(OPTION_NAMES)('tells flags, variable and default of %s', (name) => {
+    const spec = DAEMON_OPTIONS[name];
     const [, flags, variable, standard, meaning] = core.find(([first]) => first === name)!;
     expect(flags!.replaceAll('`', '')).toBe(`${spec.flags.join(', ')} ${spec.placeholder}`);
-    expect(variable).toBe(variableOf(name as keyof CoreOptions));
+    expect(variable).toBe(variableOf(name));
     expect(standard).toBe(spec.defaultText ?? String(spec.default));
     expect(meaning).toMatch(/\.$/);
     expect(/May be repeated\./.test(meaning!)).toBe(spec.repeatable === true);
@@ -64,7 +65,7 @@ test('it names the variable of the file', () => {
 
 test('it names no variable that there is not', () => {
   const known = [
-    ...Object.keys(CORE_OPTIONS).map((name) => variableOf(name as keyof CoreOptions)),
+    ...OPTION_NAMES.map((name) => variableOf(name)),
     ...backend.map(([, , variable]) => variable!),
     FILE_VARIABLE,
     // A plugin's, and Kubernetes' own.

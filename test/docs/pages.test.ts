@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ALL_FLAGS } from '../../src/config/argv.ts';
-import { CORE_OPTIONS } from '../../src/config/options.ts';
+import { DAEMON_OPTIONS } from '../../src/config/tables.ts';
 import { FAULTS } from '../../src/errors.ts';
 import defaultBackend from '../../src/plugins/backends/default.ts';
 import { builtIn } from '../../src/plugins/modules.ts';
@@ -45,7 +45,7 @@ describe('README.md', () => {
     expect(options.some(([left]) => left?.split(/[\s,`]+/).includes(flag))).toBe(true);
   });
 
-  test.each(Object.values(CORE_OPTIONS))('states the default of $flags', ({ flags, ...spec }) => {
+  test.each(Object.values(DAEMON_OPTIONS))('states the default of $flags', ({ flags, ...spec }) => {
     const row = options.find(([left]) => left?.split(/[\s,`]+/).includes(flags[0]!));
     const standard = spec.defaultText ?? String(spec.default);
     expect(row?.[1]).toBe(standard === '' ? '' : `\`${standard}\``);

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { DEFAULT_LIMITS } from '../../src/limits.ts';
 import { MAX_SOCKET_PATH, parseAddress } from '../../src/transports/address.ts';
-import { INBOX } from '../../src/transports/datagram.ts';
 import { MAX_ATTEMPTS } from '../../src/transports/race.ts';
 import { HIGH_WATER } from '../../src/transports/stream.ts';
 import { MAXIMUM } from '../../src/transports/udp.ts';
@@ -14,7 +13,7 @@ test.each([
   ['the largest datagram over IPv4', `over IPv4 | ${MAXIMUM[4].toLocaleString('en')} bytes`],
   ['the largest datagram over IPv6', `over IPv6 | ${MAXIMUM[6].toLocaleString('en')} bytes`],
   ['what may wait for a peer', `when ${HIGH_WATER / 1024} KiB wait`],
-  ['what may wait for a slow client', `up to ${INBOX / 1024} KiB are kept`],
+  ['what may wait for a slow client', `up to ${(2 * HIGH_WATER) / 1024} KiB are kept`],
   ['how many addresses are tried', `${MAX_ATTEMPTS} addresses`],
   ['the time of a dial', `within ${DEFAULT_LIMITS.dialTimeout / 1000} s`],
 ])('says %s', (_what, said) => {

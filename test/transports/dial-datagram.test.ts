@@ -353,7 +353,7 @@ describe('a udp:// peer', () => {
     }
   });
 
-  test('for which no descriptor is left is a dial-failed, not the end of the process', () => {
+  test('for which no descriptor is left is a descriptors-full, not the end of the process', () => {
     const url = new URL('../../dist/src/transports/dial.js', import.meta.url).href;
     const program = `
       import { openSync } from 'node:fs';
@@ -369,7 +369,7 @@ describe('a udp:// peer', () => {
         encoding: 'utf8',
       },
     );
-    expect(run.stdout).toBe('dial-failed 127.0.0.1: EMFILE\n');
+    expect(run.stdout).toBe('descriptors-full EMFILE\n');
     expect(run.status).toBe(0);
   });
 });

@@ -62,7 +62,7 @@ describe.each(KINDS)('over %s:', (_kind, slabs) => {
   async function pair(start = true, stallTimeout = STALL): Promise<Pair> {
     const listener = await Listener.on();
     open.push(listener);
-    const socket = streamSocket(slabs).connect({ port: listener.port, host: '127.0.0.1' });
+    const socket = streamSocket({ slabs }).connect({ port: listener.port, host: '127.0.0.1' });
     sockets.push(socket);
     await once(socket, 'connect');
     const near = new StreamTransport(socket, { closeTimeout: CLOSE, stallTimeout });
