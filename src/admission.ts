@@ -6,6 +6,7 @@
  * none, so that who is refused is let in again at the rate that was set, however hard it tries.
  */
 import { clientNetwork } from './client-address.ts';
+import { PER_CONNECTION } from './descriptors.ts';
 import type { FaultCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -21,8 +22,8 @@ interface Bucket {
 
 export interface AdmissionOptions {
   readonly limits: Limits;
-  /** Connections at a time. */
-  readonly connections: number;
+  /** Descriptors that connections may have. */
+  readonly descriptors: number;
   readonly memory: MemoryBudget;
   /** Whether clients have addresses: not those of a Unix socket. */
   readonly addressed: boolean;
@@ -34,6 +35,7 @@ export class Admission {
   readonly #counts = new Map<string, number>();
   readonly #buckets = new Map<string, Bucket>();
   #connections = 0;
+  #descriptors = 0;
   #overloaded = false;
 
   constructor(options: AdmissionOptions) {
@@ -58,17 +60,28 @@ export class Admission {
    * @returns why not; undefined: it is in
    */
   enter(address: string, now: number): FaultCode | undefined {
-    const { connections, memory } = this.#options;
-    if (this.#connections >= connections) return 'connections-full';
+    const { limits, descriptors, memory } = this.#options;
+    if (limits.connections > 0 && this.#connections >= limits.connections) return 'connections-full';
+    if (this.#descriptors + PER_CONNECTION > descriptors) return 'connections-full';
     if (this.#overloaded) return 'overloaded';
     if (memory.full) return 'memory-full';
     const fault = this.#enterAddress(address, now);
-    if (fault === undefined) this.#connections += 1;
+    if (fault === undefined) {
+      this.#connections += 1;
+      this.#descriptors += PER_CONNECTION;
+    }
     return fault;
   }
 
-  leave(address: string): void {
+  /** A client that is in has a peer that takes no descriptor. */
+  giveDescriptor(): void {
+    this.#descriptors -= 1;
+  }
+
+  /** @param gave whether it has given a descriptor already */
+  leave(address: string, gave: boolean): void {
     this.#connections -= 1;
+    this.#descriptors -= gave ? PER_CONNECTION - 1 : PER_CONNECTION;
     const key = this.#key(address);
     const count = this.#counts.get(key);
     if (count === undefined) return;

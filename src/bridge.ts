@@ -70,6 +70,8 @@ export interface BridgeServices {
   readonly counters: Counters;
   /** Both sides are gone. */
   readonly onFinished: (bridge: Bridge) => void;
+  /** The peer takes no descriptor. */
+  readonly onPeerWithin: () => void;
 }
 
 export class Bridge implements ConnectionHandler, SegmentSink {
@@ -121,6 +123,11 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     const { idleTimeout, lifeTimeout } = services.limits;
     this.#lifeClock = idleTimeout + lifeTimeout === 0 ? undefined : new LifeClock(services.limits);
     this.#client.start(new ClientSide(this), this.#memory);
+  }
+
+  /** Whether the peer takes no descriptor. */
+  get isPeerWithin(): boolean {
+    return this.#plan?.address.kind === 'echo' && this.#peer !== undefined;
   }
 
   /** The client's, as it counts. */
@@ -379,6 +386,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       compression,
     });
     this.#services.counters.add('opened');
+    if (this.isPeerWithin) this.#services.onPeerWithin();
     this.#story.opened(this.#target, plan, this.#connection.extensions);
     // Early frames may have filled the peer.
     if (this.#connection.receivable) this.#client.resume();

@@ -8,7 +8,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Admission } from './admission.ts';
 import { Bridge, type BridgeServices } from './bridge.ts';
-import { connectionsFor, filesFor, openFiles, reserveOf } from './descriptors.ts';
+import { filesFor, openFiles, PER_CONNECTION, reserveOf, shareOf } from './descriptors.ts';
 import { Fault, type FaultCode, messageOf } from './errors.ts';
 import { fastPath, type NoFastPath } from './fast-path.ts';
 import { type Limits, TICK } from './limits.ts';
@@ -104,7 +104,7 @@ export class Daemon {
     const fast = 'problem' in this.#fast ? undefined : this.#fast;
     const { limits } = options;
     const { dialTimeout, closeTimeout, stallTimeout, queuedBytes } = limits;
-    const possible = connectionsFor(this.#openFiles);
+    const possible = Math.floor(shareOf(this.#openFiles) / PER_CONNECTION);
     this.#capacity = limits.connections === 0 ? possible : Math.min(limits.connections, possible);
     // Of what is kept back, half answers those who are turned away, a quarter is for dials to several addresses.
     const reserve = reserveOf(this.#openFiles);
@@ -113,7 +113,7 @@ export class Daemon {
     this.#loop = new LoopWatch(limits.lag);
     this.#admission = new Admission({
       limits,
-      connections: this.#capacity,
+      descriptors: shareOf(this.#openFiles),
       memory: this.#memory,
       addressed: options.path === undefined,
     });
@@ -145,6 +145,7 @@ export class Daemon {
       clientName: options.path === undefined ? 'unknown' : 'unix',
       log: options.log,
       onFinished: (bridge) => this.#remove(bridge),
+      onPeerWithin: () => this.#admission.giveDescriptor(),
     };
     // A client that Node has accepted by itself has an ordinary socket: what is written to it must not lie in slabs.
     const plain = {
@@ -358,7 +359,7 @@ export class Daemon {
 
   #remove(bridge: Bridge): void {
     if (!this.#bridges.delete(bridge)) return;
-    this.#admission.leave(bridge.remoteAddress);
+    this.#admission.leave(bridge.remoteAddress, bridge.isPeerWithin);
     if (this.#bridges.size === 0) this.#onEmpty?.();
   }
 

@@ -9,8 +9,8 @@ import { readFileSync } from 'node:fs';
 /** What `unlimited` counts as: more connections than a process can serve. */
 const UNLIMITED = 1 << 20;
 
-/** A client and its peer. */
-const PER_CONNECTION = 2;
+/** A client and its peer: what a connection takes until it is known that its peer lies within the daemon. */
+export const PER_CONNECTION = 2;
 
 /** Files and sockets of Node's own, of the log, of listeners and of plugins; those who are refused; further dials. */
 const LEAST_RESERVE = 64;
@@ -42,9 +42,9 @@ export function reserveOf(files: number): number {
   return Math.min(MOST_RESERVE, Math.max(LEAST_RESERVE, files >> 3));
 }
 
-/** How many connections so many open files allow. At least one. */
-export function connectionsFor(files: number): number {
-  return Math.max(1, Math.floor((files - reserveOf(files)) / PER_CONNECTION));
+/** Descriptors that connections may have, of so many. At least those of one. */
+export function shareOf(files: number): number {
+  return Math.max(PER_CONNECTION, files - reserveOf(files));
 }
 
 /** How many open files so many connections need. */

@@ -143,7 +143,7 @@ const RULES: readonly Rule[] = [
   { from: 'src/unix-listener.ts', to: ['src/transports/address.ts'] },
   {
     from: 'src/admission.ts',
-    to: ['src/client-address.ts'],
+    to: ['src/client-address.ts', 'src/descriptors.ts'],
     types: ['src/errors.ts', 'src/limits.ts', 'src/memory-budget.ts'],
   },
   {
