@@ -105,6 +105,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   #up = 0;
   #down = 0;
+  /** Bytes from the peer that were no message yet when the connection ended. */
+  #unframed = 0;
   /** Why this connection ends: the first reason counts, the others follow from it. */
   #why: Fault | undefined;
   #status: number | undefined;
@@ -248,6 +250,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     else if (ending.by === 'client') this.#why ??= new Fault('client-closed', { code: ending.status.code });
     else if (ending.by === 'eof') this.#why ??= new Fault('client-vanished');
     this.#deciding?.abort(this.#why);
+    this.#dropSegments();
     // RFC 6455 §7.1.1: the server ends the TCP connection first.
     this.#client.end();
     this.#peer?.end();
@@ -433,6 +436,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       this.#connection.reject(fault.status, fault.message, fault.headers);
       return;
     }
+    this.#dropSegments();
     const deliver = PEER_IS_WELL.has(fault.code);
     this.#connection.close(fault.close, fault.message, deliver);
     if (deliver) {
@@ -443,6 +447,11 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#peer?.end();
     // From now on all but the client's Close is thrown away, so nothing holds it back any more.
     this.#client.resume();
+  }
+
+  /** Nothing is sent any more that could make a message of them. */
+  #dropSegments(): void {
+    this.#unframed += this.#segmenter?.drop() ?? 0;
   }
 
   /** Ends a connection that wants more memory than there is: with a Close, or at once if that is not enough. */
@@ -475,7 +484,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       client: this.#client,
       peer: this.#peer,
       lost: this.#connection.lost,
-      unframed: this.#segmenter?.pending ?? 0,
+      unframed: this.#unframed,
       why: this.#why ?? new Fault('internal'),
     };
     try {

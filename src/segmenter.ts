@@ -118,6 +118,14 @@ export class Segmenter {
     if (left < bytes.length) this.#sink.onSegment(false, bytes, left, bytes.length);
   }
 
+  /** Gives up what is no message yet. @returns how many bytes that was */
+  drop(): number {
+    this.#scanned = 0;
+    const { pending } = this;
+    this.#pending.take();
+    return pending;
+  }
+
   /** Cuts a read from `start` on, before which nothing is left over. */
   #cutRead(bytes: Uint8Array, start: number): void {
     const end = bytes.length;
