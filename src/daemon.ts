@@ -331,15 +331,16 @@ export class Daemon {
   #accept(socket: Socket, services: BridgeServices): void {
     this.#counters.add('accepted');
     const address = socket.remoteAddress ?? services.clientName;
+    const why = this.#admission.enter(address, performance.now());
+    if (why !== undefined) {
+      this.#turnAway(socket, address, why);
+      return;
+    }
     try {
-      const why = this.#admission.enter(address, performance.now());
-      if (why !== undefined) {
-        this.#turnAway(socket, address, why);
-        return;
-      }
       this.#lastId += 1;
       this.#bridges.add(new Bridge(this.#lastId, socket, services));
     } catch (error) {
+      this.#admission.leave(address, false);
       this.#log.error('accept failed', { message: messageOf(error) });
       socket.destroy();
     }
