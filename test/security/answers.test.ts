@@ -32,6 +32,27 @@ const LINE_ENDS = [
   '\xc4\x8d\xc4\x8a',
 ];
 
+/** Where a client may put them. */
+const PLACES: readonly (readonly [string, (text: string) => Buffer])[] = [
+  ['the target', (text) => request({ requestLine: `GET /${text} HTTP/1.1` })],
+  ['the method', (text) => request({ requestLine: `GET${text} /chat HTTP/1.1` })],
+  ['the version', (text) => request({ requestLine: `GET /chat HTTP/1.1${text}` })],
+  ['the Host', (text) => request({ replace: { Host: `x${text}` } })],
+  ['the Origin', (text) => request({ add: [`Origin: http://x${text}`] })],
+  ['the key', (text) => request({ replace: { 'Sec-WebSocket-Key': `dGhlIHNhbXBsZSBub25jZQ==${text}` } })],
+  ['the version of WebSocket', (text) => request({ replace: { 'Sec-WebSocket-Version': `8${text}` } })],
+  ['a subprotocol', (text) => request({ add: [`Sec-WebSocket-Protocol: chat${text}`] })],
+  ['an extension', (text) => request({ add: [`Sec-WebSocket-Extensions: permessage-deflate${text}`] })],
+  [
+    "an extension's parameter",
+    (text) =>
+      request({
+        add: [`Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits="10${text}"`],
+      }),
+  ],
+  ['a cookie', (text) => request({ add: [`Cookie: a=b${text}`] })],
+];
+
 /** The fields that an answer may have. */
 const OURS = [
   'upgrade',
@@ -47,25 +68,7 @@ const OURS = [
 ];
 
 describe.each(LINE_ENDS.map((end) => [JSON.stringify(end), end]))('with %s in it', (_shown, end) => {
-  test.each<[string, (text: string) => Buffer]>([
-    ['the target', (text) => request({ requestLine: `GET /${text} HTTP/1.1` })],
-    ['the method', (text) => request({ requestLine: `GET${text} /chat HTTP/1.1` })],
-    ['the version', (text) => request({ requestLine: `GET /chat HTTP/1.1${text}` })],
-    ['the Host', (text) => request({ replace: { Host: `x${text}` } })],
-    ['the Origin', (text) => request({ add: [`Origin: http://x${text}`] })],
-    ['the key', (text) => request({ replace: { 'Sec-WebSocket-Key': `dGhlIHNhbXBsZSBub25jZQ==${text}` } })],
-    ['the version of WebSocket', (text) => request({ replace: { 'Sec-WebSocket-Version': `8${text}` } })],
-    ['a subprotocol', (text) => request({ add: [`Sec-WebSocket-Protocol: chat${text}`] })],
-    ['an extension', (text) => request({ add: [`Sec-WebSocket-Extensions: permessage-deflate${text}`] })],
-    [
-      "an extension's parameter",
-      (text) =>
-        request({
-          add: [`Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits="10${text}"`],
-        }),
-    ],
-    ['a cookie', (text) => request({ add: [`Cookie: a=b${text}`] })],
-  ])('%s adds nothing to the answer', async (_, head) => {
+  test.each(PLACES)('%s adds nothing to the answer', async (_, head) => {
     const client = await RawClient.connect(echo);
     // Whatever it takes this for, it ends: frames, or a second request.
     client.stream.write(head(`${end}Injected: yes`));

@@ -2,17 +2,18 @@
  * Who decides where a connection goes: the configuration and its backend, never what a client writes somewhere. And
  * what there is besides connections: no files, no secrets.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CORE_OPTIONS } from '../../src/config/options.ts';
-import type { Backend, BackendPlugin, UpgradeRequest } from '../../src/plugins/api.ts';
+import type { BackendPlugin } from '../../src/plugins/api.ts';
 import { builtIn, findBuiltIn } from '../../src/plugins/modules.ts';
 import { type Daemon, startDaemon } from '../support/daemon.ts';
-import { serve } from '../support/in-process.ts';
 import { clientFrame, RawClient, type RequestOptions, request, TEXT } from '../support/raw-client.ts';
 import { TcpPeer } from '../support/tcp-peer.ts';
+
+const ROOT = new URL('../../', import.meta.url);
 
 const folder = mkdtempSync(join(tmpdir(), 'websocksy-routes-'));
 const targets = join(folder, 'targets');
@@ -152,29 +153,6 @@ test.each(['/', '/index.html', '/inside', '/../outside', '/%2e%2e/outside', '/et
   },
 );
 
-test('a backend sees where a page comes from, and can refuse it', async () => {
-  const allowed = ['https://app.example'];
-  const backend: Backend = {
-    query: async ({ headers }: UpgradeRequest) =>
-      allowed.includes(headers.get('origin') ?? '') ? { peer: 'echo://' } : { status: 403 },
-  };
-  const served = await serve({ backend });
-  for (const [origin, status] of [
-    ['https://app.example', 101],
-    ['https://app.example.evil.example', 403],
-    ['https://evil.example', 403],
-    ['http://app.example', 403],
-    ['https://app.example:8443', 403],
-    ['null', 403],
-    [undefined, 403],
-  ] as const) {
-    const client = await served.connect();
-    client.send(request({ add: origin === undefined ? [] : [`Origin: ${origin}`] }));
-    expect((await client.readResponse()).status, origin).toBe(status);
-    client.stream.end();
-  }
-});
-
 test('two Origins are a malformed request, which no backend is asked about', async () => {
   const client = await RawClient.connect(bridge);
   client.send(request({ add: ['Origin: https://app.example', 'Origin: https://evil.example'] }));
@@ -189,4 +167,27 @@ test('the daemon is given no secret, so that it has none to compare', async () =
     names.push(...Object.keys(plugin.options));
   }
   expect(names.filter((name) => /pass|secret|token|auth|cert|private/.test(name))).toEqual([]);
+});
+
+test('no program is started, and no HTTP server of Node’s', () => {
+  const imports = ['src/', 'bin/'].flatMap((part) =>
+    readdirSync(new URL(part, ROOT), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .flatMap((name) => [
+        ...readFileSync(new URL(part + name, ROOT), 'utf8').matchAll(/'(node:[a-z_/]+)'/g),
+      ]),
+  );
+  const modules = new Set(imports.map(([, name]) => name));
+  expect(modules).toContain('node:net');
+  const others = [
+    'child_process',
+    'cluster',
+    'http',
+    'http2',
+    'https',
+    'inspector',
+    'repl',
+    'worker_threads',
+  ];
+  expect(others.filter((name) => modules.has(`node:${name}`))).toEqual([]);
 });
