@@ -207,7 +207,7 @@ function partsOf(wire: string): string[] {
 describe.each(Object.entries(WAYS))('%s', (code, way) => {
   test('tells a stranger nothing of the inside', async () => {
     const { limits, ...options } = way.options?.() ?? {};
-    const served = await serve({ errors: /./, limits: { closeTimeout: 300, ...limits }, ...options });
+    const served = await serve({ errors: /./, limits: { closeTimeout: 1_000, ...limits }, ...options });
     const client = await served.connect();
     const said: Buffer[] = [];
     client.stream.socket.on('data', (bytes: Buffer) => said.push(bytes));

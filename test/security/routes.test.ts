@@ -2,7 +2,15 @@
  * Who decides where a connection goes: the configuration and its backend, never what a client writes somewhere. And
  * what there is besides connections: no files, no secrets.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -130,6 +138,14 @@ describe('no target file outside of the folder is opened', () => {
     const client = await RawClient.connect(files);
     client.send(request({ requestLine: `GET ${target} HTTP/1.1` }));
     await client.expectRefused(404);
+    client.stream.end();
+  });
+
+  test('for a link to the outside, which is a mistake', async () => {
+    symlinkSync(join(folder, 'outside'), join(targets, 'link'));
+    const client = await RawClient.connect(files);
+    client.send(request({ requestLine: 'GET /link HTTP/1.1' }));
+    await client.expectRefused(500);
     client.stream.end();
   });
 
