@@ -90,13 +90,18 @@ export function parsePort(text: string, protocol: 'tcp' | 'udp', where?: string)
   const prefix = where === undefined ? '' : `${quote(where)}: `;
   const number = parseDecimal(text);
   if (number !== undefined && number >= 1 && number <= 65535) return number;
-  if (/^[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*$/.test(text)) {
+  if (isServiceName(text)) {
     const port = servicePort(text, protocol);
     if (port !== undefined) return port;
     const known = `no ${protocol.toUpperCase()} service is called ${quote(text)}`;
     throw new Error(`${prefix}${known}; a port is a number from 1 to 65535, or a name of /etc/services`);
   }
   throw new Error(`${prefix}a port is a number from 1 to 65535, not ${quote(text)}`);
+}
+
+/** RFC 6335 §5.1: letters, digits and hyphens, with a letter among them. Two looks, since one would take the square of the length. */
+function isServiceName(text: string): boolean {
+  return /^[A-Za-z0-9-]+$/.test(text) && /[A-Za-z]/.test(text);
 }
 
 /** A run of at most nine decimal digits, as a number; undefined for anything else. */

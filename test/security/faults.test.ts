@@ -60,6 +60,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
+/** Keeps the event loop from everything else, for so many ms. */
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
 interface Way {
   /** How a daemon is set up in which it happens. */
   readonly options?: () => ServeOptions;
@@ -67,6 +73,8 @@ interface Way {
   readonly head?: RequestOptions;
   /** The first bytes, if they are no request at all. */
   readonly bytes?: string;
+  /** What others do first, who then turn it away. */
+  readonly before?: (served: Served) => Promise<unknown>;
   /** What happens once the connection is open; left out: it never is. */
   readonly act?: (client: RawClient, served: Served) => Promise<unknown> | unknown;
 }
@@ -142,6 +150,51 @@ const WAYS: Partial<Record<FaultCode, Way>> = {
     }),
   },
 
+  'connections-full': {
+    options: () => ({ limits: { connections: 1 } }),
+    before: (served) => served.open(),
+  },
+  'address-full': {
+    options: () => ({ limits: { addressConnections: 1 } }),
+    before: (served) => served.open(),
+  },
+  'address-rate': {
+    options: () => ({ limits: { addressRate: 1, addressBurst: 1 } }),
+    before: (served) => served.open(),
+  },
+  overloaded: {
+    options: () => ({ limits: { lag: 50 } }),
+    before: async (served) => {
+      const blocking = setInterval(() => block(400), 1);
+      onTestFinished(() => clearInterval(blocking));
+      // Two ticks come late, and so does every one after them.
+      for (let answer = ''; !answer.endsWith('503'); ) {
+        const client = await served.connect();
+        client.send(request());
+        answer = (await client.stream.take(12)).toString();
+      }
+    },
+  },
+  'memory-full': {
+    options: () => ({
+      backend: { query: () => new Promise(() => {}) },
+      limits: { bufferedBytes: 1 },
+    }),
+    bytes: `${request()}early`,
+  },
+  'descriptors-full': {
+    options: () => ({
+      backend: { query: async () => ({ peer: `udp://${INSIDE}:1` }) },
+      resolver: () => Promise.reject(Object.assign(new Error(INSIDE), { code: 'EMFILE' })),
+    }),
+  },
+  'control-rate': {
+    options: () => ({ limits: { controlRate: 1 } }),
+    act: (client) => client.send(Buffer.from('898000000000898000000000898000000000', 'hex')),
+  },
+  'idle-timeout': { options: () => ({ limits: { idleTimeout: 100 } }), act: () => {} },
+  'life-timeout': { options: () => ({ limits: { lifeTimeout: 100 } }), act: () => {} },
+
   'peer-closed': { act: async (_, served) => (await peer(served)).end() },
   'peer-failed': { act: async (_, served) => (await peer(served)).reset() },
   'peer-stalled': {
@@ -208,6 +261,7 @@ describe.each(Object.entries(WAYS))('%s', (code, way) => {
   test('tells a stranger nothing of the inside', async () => {
     const { limits, ...options } = way.options?.() ?? {};
     const served = await serve({ errors: /./, limits: { closeTimeout: 1_000, ...limits }, ...options });
+    await way.before?.(served);
     const client = await served.connect();
     const said: Buffer[] = [];
     client.stream.socket.on('data', (bytes: Buffer) => said.push(bytes));
@@ -221,7 +275,9 @@ describe.each(Object.entries(WAYS))('%s', (code, way) => {
     await until('the end', () => client.stream.ending !== 'open');
     client.stream.end();
     await served.peers.close();
-    expect((await served.ended())['why']).toBe(SEEN_AS[code as FaultCode] ?? code);
+    if (way.before === undefined)
+      expect((await served.ended())['why']).toBe(SEEN_AS[code as FaultCode] ?? code);
+    else await served.logged(new RegExp(`turned away client=\\S+ why=${code}\n`));
     const wire = Buffer.concat(said)
       .toString('latin1')
       .replaceAll(/(?:Date|Sec-WebSocket-Accept): .*\r\n/g, '');

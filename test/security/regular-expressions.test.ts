@@ -36,6 +36,11 @@ const REVIEWED: Readonly<Record<string, readonly (readonly [regexp: string, give
       ['/^\\ufeff/', 'the configuration file', ONE_PLACE],
       ['/^[#;[]|=/', "an option's name", 'one character'],
     ],
+    'src/config/limit-options.ts': [
+      ['/^[0-9]{1,9}$/', 'a value of the configuration', ONE_PLACE],
+      ['/^([0-9]{1,13})([KMG]?)$/', 'a value of the configuration', ONE_PLACE],
+      ['/^[0-9]{1,5}(\\.[0-9]{1,3})?$/', 'a value of the configuration', ONE_PLACE],
+    ],
     'src/config/options.ts': [
       ['/^[0-9]{1,9}$/', 'a value of the configuration', ONE_PLACE],
       ['/^0?[0-7]{3}$/', 'a value of the configuration', ONE_PLACE],
@@ -47,6 +52,7 @@ const REVIEWED: Readonly<Record<string, readonly (readonly [regexp: string, give
       ],
     ],
     'src/config/settings.ts': [['/[\\ud800-\\udbff]$/', 'text for a message, cut before', 'one character']],
+    'src/descriptors.ts': [['/^Max open files +(\\S+)/m', "the system's table of limits", DISJOINT]],
     'src/plugins/backends/expression.ts': [
       ["/^[!#$&'*+\\-.^_`|~0-9A-Za-z]+$/", 'an expression of the configuration', ONE_CLASS],
       ['/^[\\x21-\\x3a\\x3c\\x3e-\\x7e]+$/', 'an expression of the configuration', ONE_CLASS],
@@ -87,11 +93,8 @@ const REVIEWED: Readonly<Record<string, readonly (readonly [regexp: string, give
       ['/\\s+/g', "a backend's reason, cut at 1024 characters", ONE_CLASS],
     ],
     'src/transports/address.ts': [
-      [
-        '/^[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*$/',
-        'a port of the configuration, of a target file, or of a backend',
-        'NOT: letters fit all three parts, so that it takes the square of a long port that is none',
-      ],
+      ['/^[A-Za-z0-9-]+$/', 'a port of the configuration, of a target file, or of a backend', ONE_CLASS],
+      ['/[A-Za-z]/', 'the same', 'one character'],
       ['/^[0-9]{1,9}$/', 'a port', ONE_PLACE],
       [
         '/%.*:/',
@@ -191,6 +194,7 @@ describe('1 MiB of what is hardest for it takes no time to speak of:', () => {
     ['a host', (fill) => expect(() => parseAddress(`tcp://${fill('a')}!`)).toThrow()],
     ['a host of colons', (fill) => expect(() => parseAddress(`tcp://${fill(':')}`)).toThrow()],
     ['a zone', (fill) => expect(() => parseAddress(`tcp://[fe80::1${fill('%')}]:1`)).toThrow()],
+    ['a port', (fill) => expect(() => parseAddress(`tcp://h:${fill('a')}!`)).toThrow()],
     ['a scheme', (fill) => expect(() => parseAddress(`${fill('a:')}//`)).toThrow()],
     ['an expression', (fill) => expect(() => parseExpression(`${fill('%')}x%`)).toThrow()],
     ['a configuration file', (fill) => parseFile(`a =${fill(' #')}`, 'a.conf')],
