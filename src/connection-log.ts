@@ -1,10 +1,12 @@
 /**
  * What the log is told of one connection: that it is open, what is odd about it, and in one line how it ended.
  *
- * The fields of the last line are for scripts, too: docs/errors.md says what `why` means.
+ * The fields of the last line are for scripts, too: docs/errors.md says what `why` means. What the client sent is logged
+ * without what looks like a secret in it; what a plugin says is logged as it is.
  */
-import { Fault, PLUGIN_FAULTS, stackOf } from './errors.ts';
+import { Fault, type FaultDetails, PLUGIN_FAULTS, stackOf } from './errors.ts';
 import type { Logger } from './observability/logger.ts';
+import { redactSubprotocols, redactTarget } from './observability/redact.ts';
 import type { Plan } from './routing.ts';
 import { formatAddress, formatEndpoint } from './transports/address.ts';
 import type { Transport } from './transports/transport.ts';
@@ -52,10 +54,10 @@ export class ConnectionLog {
     this.#log.info?.('open', {
       id: this.#id,
       client: this.#client,
-      target,
+      target: target && redactTarget(target),
       peer: formatAddress(address),
       framing: framingName,
-      subprotocol,
+      subprotocol: subprotocol && redactSubprotocols(subprotocol),
       extensions,
     });
   }
@@ -88,7 +90,7 @@ export class ConnectionLog {
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
       client: this.#client,
-      target,
+      target: target && redactTarget(target),
       peer: plan === undefined ? undefined : formatAddress(plan.address),
       ...(carried === undefined
         ? { status }
@@ -105,9 +107,17 @@ export class ConnectionLog {
       'undelivered-down': client.undelivered || undefined,
       ms: Math.round(performance.now() - this.#began),
       why: why.code,
-      ...why.details,
+      ...withoutSecrets(why),
     });
   }
+}
+
+/** Two rules of the request head have details that are the client's own words. */
+function withoutSecrets({ code, details }: Fault): FaultDetails {
+  const { target, value } = details;
+  if (code === 'target-invalid') return { ...details, target: redactTarget(String(target)) };
+  if (code === 'subprotocols-malformed') return { ...details, value: redactSubprotocols(String(value)) };
+  return details;
 }
 
 function startsWith(bytes: Uint8Array, text: string): boolean {

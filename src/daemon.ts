@@ -8,6 +8,7 @@ import { Bridge, type BridgeServices } from './bridge.ts';
 import { messageOf } from './errors.ts';
 import { fastPath, type NoFastPath } from './fast-path.ts';
 import { type Limits, TICK } from './limits.ts';
+import { guarded } from './observability/guarded.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
 import type { Backend } from './plugins/api.ts';
@@ -74,7 +75,7 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#log = options.log;
+    this.#log = guarded(options.log);
     this.#host = options.host;
     this.#port = options.port;
     this.#fast = options.kernel === 'off' ? { problem: 'configured' } : fastPath();
@@ -101,7 +102,7 @@ export class Daemon {
       compression: options.compression && new Compression(options.compression),
       keepalive: options.keepalive,
       clientName: options.path === undefined ? 'unknown' : 'unix',
-      log: options.log,
+      log: this.#log,
       onFinished: (bridge) => this.#remove(bridge),
     };
     // A client that Node has accepted by itself has an ordinary socket: what is written to it must not lie in slabs.
