@@ -80,7 +80,7 @@ async function main(commandLine: CommandLine): Promise<void> {
     process.stdout.write(`websocksy ${version()}\n`);
   } else {
     // A plugin may take its time to load. As the first process of a container it would not even get the signal.
-    if (commandLine.action === 'run') onStopSignal(() => setImmediate(() => process.exit(0)));
+    if (commandLine.action === 'run') onStopSignal(() => setImmediate(() => exit(0)));
     const config = await readConfig(commandLine);
     if (commandLine.action === 'check') check(config);
     else await run(config, commandLine.demo);
@@ -127,9 +127,19 @@ async function run(config: Config, demo: boolean): Promise<void> {
 
 /** Says a last word and exits, whatever a backend that is already made may keep open. */
 function end(stream: NodeJS.WriteStream, text: string, status: number): void {
-  stream.write(text, () => process.exit(status));
+  stream.write(text, () => exit(status));
   // What standard output is asked for is waited for.
-  if (stream === process.stderr) setTimeout(() => process.exit(status), LAST_WORD);
+  if (stream === process.stderr) setTimeout(() => exit(status), LAST_WORD);
+}
+
+/** A plugin's listener for the exit may throw; asked again, Node has no listeners any more. */
+function exit(status: number): void {
+  try {
+    process.exit(status);
+  } catch (error) {
+    failAction(error);
+    process.exit(FAILED);
+  }
 }
 
 function stopOnSignals(running: Running): void {
@@ -182,15 +192,15 @@ function stop({ daemon, log, uncaught }: Running): void {
       return log.flush();
     })
     // Nothing holds the loop any more, but for what a plugin or a name look-up may have left running.
-    .then(() => setTimeout(() => process.exit(exitStatus), 0));
+    .then(() => setTimeout(() => exit(exitStatus), 0));
 }
 
 /** Who asks for it a third time does not want to wait for the log either. */
 function cut({ daemon, log }: Running, atOnce: boolean): void {
   exitStatus = FAILED;
   daemon.cut();
-  if (atOnce) process.exit(FAILED);
-  void log.flush().then(() => process.exit(FAILED));
+  if (atOnce) exit(FAILED);
+  void log.flush().then(() => exit(FAILED));
 }
 
 function explain(error: unknown, { path }: Config): string {
