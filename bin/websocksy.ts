@@ -117,7 +117,7 @@ async function run(config: Config, demo: boolean): Promise<void> {
     await output.flush();
     end(
       process.stderr,
-      `websocksy: cannot listen on ${daemon.endpoint}: ${explain(error, config)}\n`,
+      `${escapeControls(`websocksy: cannot listen on ${daemon.endpoint}: ${explain(error, config)}`)}\n`,
       FAILED,
     );
     return;

@@ -31,6 +31,8 @@ export class ConnectionLog {
   readonly #log: Logger;
   readonly #client: string;
   readonly #began = performance.now();
+  /** As it is logged. */
+  #target: string | undefined;
   #dropping = false;
 
   /** @param remotePort 0: there is none, as behind a Unix socket */
@@ -51,10 +53,11 @@ export class ConnectionLog {
     { address, framingName, subprotocol }: Plan,
     extensions: string | undefined,
   ): void {
+    this.#target = target && redactTarget(target);
     this.#log.info?.('open', {
       id: this.#id,
       client: this.#client,
-      target: target && redactTarget(target),
+      target: this.#target,
       peer: formatAddress(address),
       framing: framingName,
       subprotocol: subprotocol && redactSubprotocols(subprotocol),
@@ -90,7 +93,7 @@ export class ConnectionLog {
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
       client: this.#client,
-      target: target && redactTarget(target),
+      target: this.#target ?? (target && redactTarget(target)),
       peer: plan === undefined ? undefined : formatAddress(plan.address),
       ...(carried === undefined
         ? { status }

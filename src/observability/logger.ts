@@ -36,6 +36,8 @@ export function createLogger(level: LogLevel, write: (line: string, level: LogLe
 
 /** Longer values are cut: a request target may be as long as the request head. */
 const MAX_VALUE = 1024;
+/** Ten frames with the longest of paths. */
+const MAX_STACK = 8192;
 /** A plugin may have a lot to say when it warns. */
 const MAX_EVENT = 4096;
 /** Ours are words. */
@@ -49,8 +51,8 @@ function formatFields(fields: LogFields): string {
   let text = '';
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
-    const { shown, secret } = NAMES.get(name) ?? readName(name);
-    text += ` ${shown}=${secret ? REDACTED : formatValue(value)}`;
+    const { shown, secret, most } = NAMES.get(name) ?? readName(name);
+    text += ` ${shown}=${secret ? REDACTED : formatValue(value, most)}`;
   }
   return text;
 }
@@ -58,6 +60,8 @@ function formatFields(fields: LogFields): string {
 interface FieldName {
   readonly shown: string;
   readonly secret: boolean;
+  /** Of the value's characters. */
+  readonly most: number;
 }
 
 /** The names that the code has for fields: to judge one takes as long as to write all of a line. */
@@ -66,14 +70,18 @@ const MOST_NAMES = 256;
 
 function readName(name: string): FieldName {
   const isGood = isPlain(name) && name.length <= MAX_NAME;
-  const read = { shown: isGood ? name : quoted(cut(name, MAX_NAME)), secret: isSecretName(name) };
+  const read = {
+    shown: isGood ? name : quoted(cut(name, MAX_NAME)),
+    secret: isSecretName(name),
+    most: name === 'stack' ? MAX_STACK : MAX_VALUE,
+  };
   if (isGood && NAMES.size < MOST_NAMES) NAMES.set(name, read);
   return read;
 }
 
 /** What is no string is by its type a number or a boolean, but a plugin or an embedding program may not have checked. */
-function formatValue(value: string | number | boolean): string {
-  const text = cut(String(value), MAX_VALUE);
+function formatValue(value: string | number | boolean, most: number): string {
+  const text = cut(String(value), most);
   return isPlain(text) ? text : quoted(text);
 }
 

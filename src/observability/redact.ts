@@ -9,22 +9,8 @@
 export const REDACTED = '[redacted]';
 
 /** Wherever in a name they stand: `access_token`, `X-Api-Key`, `PHPSESSID`, `oauth2-authorization`. */
-const STEMS = [
-  'token',
-  'secret',
-  'passw',
-  'passphrase',
-  'credential',
-  'authoriz',
-  'authenti',
-  'session',
-  'sessid',
-  'signature',
-  'cookie',
-  'bearer',
-  'apikey',
-  'jwt',
-] as const;
+const STEM =
+  /token|secret|passw|passphrase|credential|authoriz|authenti|session|sessid|signature|cookie|bearer|apikey|jwt/;
 
 /** As a whole word of a name only: `key` and `api-key`, but not `keyboard`. */
 const WORDS: ReadonlySet<string> = new Set(['auth', 'key', 'pass', 'pwd', 'sid', 'sig', 'hmac', 'otp']);
@@ -124,14 +110,17 @@ function isJwt(text: string): boolean {
 
 /** By letters only, in any case: `a[access_token]`, `accessToken` and `key1` have the words that one reads in them. */
 function soundsSecret(name: string, words: ReadonlySet<string>): boolean {
-  const letters = name.replaceAll(/[^A-Za-z]/g, '').toLowerCase();
-  if (STEMS.some((stem) => letters.includes(stem))) return true;
+  const letters = name.replaceAll(/[^A-Za-z]+/g, '').toLowerCase();
+  // Each of the words that count has three.
+  if (letters.length < 3) return false;
+  if (STEM.test(letters)) return true;
   const parted = name.replaceAll(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
   return parted.split(/[^a-z]/).some((word) => words.has(word));
 }
 
 /** Percent-encoding of ASCII undone. What is none stays as it is. */
 function decode(text: string): string {
+  if (!text.includes('%')) return text;
   return text.replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );

@@ -167,6 +167,11 @@ describe('a value', () => {
     expect(written('\n'.repeat(1_000_000))).toBe(`"${String.raw`\n`.repeat(MAX_VALUE)}…"`);
   });
 
+  test('that is a stack may be longer', () => {
+    expect(lineOf({ stack: 'x'.repeat(8192) })).toContain(` stack=${'x'.repeat(8192)}\n`);
+    expect(lineOf({ stack: 'x'.repeat(8193) })).toContain(` stack="${'x'.repeat(8192)}…"\n`);
+  });
+
   test('cut through a pair of surrogates is still text', () => {
     expect(written(`${'x'.repeat(MAX_VALUE - 1)}😀`)).not.toMatch(UNSAFE);
   });
