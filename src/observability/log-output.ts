@@ -3,8 +3,9 @@
  * without space, a terminal that was told to wait.
  *
  * One write is under way at a time, and lines gather behind it up to a bound; clients decide how many there are. Beyond it
- * lines are lost, counted, and told of as soon as there is room. After an error what is left is tried again every second:
- * a disk gets space, a FIFO another reader. Nothing of this throws, and nobody waits for it but who calls `flush`.
+ * the oldest are dropped and counted, and a line in their place says how many: the last words of a process are worth more
+ * than what was said before them. After an error what is left is tried again every second: a disk gets space, a FIFO
+ * another reader. Nothing of this throws, and nobody waits for it but who calls `flush`.
  */
 import type { LogLevel } from './logger.ts';
 
@@ -23,24 +24,38 @@ export type LogSink = (
 const MOST_WAITING = 1024 * 1024;
 /** 64 KiB: what a pipe holds. When one fails, no more than this is lost. */
 const MOST_AT_ONCE = 64 * 1024;
+/** 64 KiB of lines of level `error` are kept although they are the oldest; there are few, and one may say why all ends. */
+const MOST_KEPT = 64 * 1024;
 /** After an error: often enough for a person, and rare enough to cost nothing. In ms. */
 const RETRY_AFTER = 1_000;
-/** 50 ms: a terminal says only that it is full, not when it will take more. */
-const RETRY_WHEN_FULL = 50;
+/** 10 ms: a terminal says only that it is full, not when it will take more. It takes some 19 KB at a time. */
+const RETRY_WHEN_FULL = 10;
+/** So many lines are gone before the memory of their places is given back. */
+const SPENT = 256;
 /** 1 s: what the last lines may take of the time that a stop takes. */
 const FLUSH_TIMEOUT = 1_000;
 
-/** `lines`: how many are lost with it. */
-interface Entry {
+interface Line {
   readonly text: string;
   readonly bytes: number;
+  readonly isError: boolean;
+}
+
+/** What is written at once. `lines`: how many are lost with it. */
+interface Piece {
+  rest: Uint8Array;
   readonly lines: number;
 }
 
 export class LogOutput {
   readonly #sink: LogSink;
-  readonly #waiting: Entry[] = [];
-  #underWay: { rest: Uint8Array; readonly lines: number } | undefined;
+  /** From `#first` on; what stands before it is gone. */
+  readonly #waiting: Line[] = [];
+  #first = 0;
+  /** Lines of level `error` that are older than the first. */
+  readonly #kept: Line[] = [];
+  #keptBytes = 0;
+  #underWay: Piece | undefined;
   #writing = false;
   /** Of what waits and what is under way. */
   #bytes = 0;
@@ -54,21 +69,16 @@ export class LogOutput {
     this.#sink = sink;
   }
 
-  /**
-   * Takes one line, line feed included. One of level `error` is let in at the cost of the oldest: it may be the last word
-   * of a process.
-   */
-  write(line: string, level?: LogLevel): void {
-    const bytes = Buffer.byteLength(line);
-    // A reader that is slow, and never done, is told what it misses when half of what waited is gone.
-    const most = this.#lost === 0 ? MOST_WAITING : MOST_WAITING / 2;
-    if (this.#bytes + bytes <= most) {
-      this.#tellLost();
-    } else if (level !== 'error' || !this.#makeRoom(bytes)) {
+  /** Takes one line, line feed included, and its level. */
+  write(text: string, level?: LogLevel): void {
+    const bytes = Buffer.byteLength(text);
+    if (bytes > MOST_AT_ONCE) {
       this.#lost += 1;
-      return;
+    } else {
+      this.#waiting.push({ text, bytes, isError: level === 'error' });
+      this.#bytes += bytes;
+      while (this.#bytes > MOST_WAITING) this.#dropOldest();
     }
-    this.#add({ text: line, bytes, lines: 1 });
     this.#pump();
   }
 
@@ -84,36 +94,32 @@ export class LogOutput {
     clearTimeout(timer);
   }
 
-  #add(entry: Entry): void {
-    this.#waiting.push(entry);
-    this.#bytes += entry.bytes;
-  }
-
-  #tellLost(): void {
-    if (this.#lost === 0) return;
-    const error = this.#lastError === undefined ? '' : ` error=${this.#lastError}`;
-    const text = `${new Date().toISOString()} warn  log lines lost, for they could not be written lines=${this.#lost}${error}\n`;
-    this.#add({ text, bytes: Buffer.byteLength(text), lines: this.#lost });
-    this.#lost = 0;
-    this.#lastError = undefined;
-  }
-
-  #makeRoom(bytes: number): boolean {
-    let count = 0;
-    for (const { bytes: old, lines } of this.#waiting) {
-      if (this.#bytes + bytes <= MOST_WAITING) break;
-      this.#bytes -= old;
-      this.#lost += lines;
-      count += 1;
+  #dropOldest(): void {
+    const line = this.#takeOldest()!;
+    if (line.isError && this.#keptBytes + line.bytes <= MOST_KEPT) {
+      this.#kept.push(line);
+      this.#keptBytes += line.bytes;
+    } else {
+      this.#bytes -= line.bytes;
+      this.#lost += 1;
     }
-    this.#waiting.splice(0, count);
-    return this.#bytes + bytes <= MOST_WAITING;
+  }
+
+  #takeOldest(): Line | undefined {
+    const line = this.#waiting[this.#first];
+    if (line === undefined) return undefined;
+    this.#first += 1;
+    // Now and then, since it moves all that is behind.
+    if (this.#first === this.#waiting.length || this.#first === SPENT) {
+      this.#waiting.splice(0, this.#first);
+      this.#first = 0;
+    }
+    return line;
   }
 
   /** Writes the next piece, unless one is under way or an error is being waited out. */
   #pump(): void {
     if (this.#writing || this.#retry !== undefined) return;
-    if (this.#underWay === undefined && this.#waiting.length === 0) this.#tellLost();
     this.#underWay ??= this.#nextPiece();
     if (this.#underWay === undefined) {
       this.#rest();
@@ -123,21 +129,36 @@ export class LogOutput {
     }
   }
 
-  #nextPiece(): { rest: Uint8Array; lines: number } | undefined {
-    if (this.#waiting.length === 0) return undefined;
-    let bytes = 0;
-    let lines = 0;
-    let text = '';
-    let count = 0;
-    for (const entry of this.#waiting) {
-      if (count > 0 && bytes + entry.bytes > MOST_AT_ONCE) break;
-      bytes += entry.bytes;
-      lines += entry.lines;
-      text += entry.text;
-      count += 1;
+  /** What was kept, then how many are missing, then what came after them. */
+  #nextPiece(): Piece | undefined {
+    let text = this.#kept.map((line) => line.text).join('');
+    let bytes = this.#keptBytes;
+    let lines = this.#kept.length;
+    this.#kept.length = 0;
+    this.#keptBytes = 0;
+    if (this.#lost > 0) {
+      const notice = this.#describeLost();
+      text += notice;
+      // It is not a line that waited, and counts from here on.
+      this.#bytes += notice.length;
+      bytes += notice.length;
+      lines += this.#lost;
+      this.#lost = 0;
+      this.#lastError = undefined;
     }
-    this.#waiting.splice(0, count);
-    return { rest: Buffer.from(text), lines };
+    for (let next = this.#waiting[this.#first]; next !== undefined; next = this.#waiting[this.#first]) {
+      if (bytes > 0 && bytes + next.bytes > MOST_AT_ONCE) break;
+      this.#takeOldest();
+      text += next.text;
+      bytes += next.bytes;
+      lines += 1;
+    }
+    return bytes === 0 ? undefined : { rest: Buffer.from(text), lines };
+  }
+
+  #describeLost(): string {
+    const error = this.#lastError === undefined ? '' : ` error=${this.#lastError}`;
+    return `${new Date().toISOString()} warn  log lines lost, for they could not be written lines=${this.#lost}${error}\n`;
   }
 
   #onWritten(error: Error | null | undefined, taken: number): void {

@@ -80,54 +80,75 @@ test('what is not ASCII is counted and written as UTF-8', () => {
   expect(Buffer.from(slow.text, 'latin1').toString()).toBe('grün 😀\n');
 });
 
-test('lines that nobody takes wait up to 1 MiB, then they are lost, counted and told of', () => {
+test('of lines that nobody takes the last MiB is kept; the others are lost, counted and told of in their place', () => {
   const slow = new Slow();
   const output = new LogOutput(slow.sink);
   for (let i = 0; i < 5_000; i += 1) output.write(longLine(i));
   const lines = slow.takeAll();
-  const kept = Math.floor(MIB / 1000);
-  expect(lines.slice(0, kept)).toEqual(Array.from({ length: kept }, (_, i) => longLine(i).trimEnd()));
-  expect(lines).toHaveLength(kept + 1);
-  expect(LOST.exec(lines.at(-1)!)?.[1]).toBe(String(5_000 - kept));
+  // The first one is under way all the time.
+  const kept = Math.floor(MIB / 1000) - 1;
+  expect(lines[0]).toBe(longLine(0).trimEnd());
+  expect(LOST.exec(lines[1]!)?.[1]).toBe(String(5_000 - 1 - kept));
+  expect(lines.slice(2)).toEqual(
+    Array.from({ length: kept }, (_, i) => longLine(5_000 - kept + i).trimEnd()),
+  );
   output.write(line('after'));
   expect(slow.takeAll().at(-1)).toBe('after');
 });
 
-test('lines lost to a reader that is slow and never done are told of once half of it is read', () => {
+test('each gap is told of where it is', () => {
   const slow = new Slow();
   const output = new LogOutput(slow.sink);
   for (let i = 0; i < 2_000; i += 1) output.write(longLine(i));
-  while (slow.text.length <= MIB / 2 + 1000) slow.take();
-  output.write(line('after'));
+  slow.take();
+  for (let i = 2_000; i < 4_000; i += 1) output.write(longLine(i));
   const lines = slow.takeAll();
-  expect(lines.filter((each) => LOST.test(each))).toHaveLength(1);
-  expect(lines.at(-2)).toMatch(LOST);
-  expect(lines.at(-1)).toBe('after');
+  const seen = lines.flatMap((each) => LOST.exec(each)?.[1] ?? Number(each.replaceAll('x', '')));
+  let next = 0;
+  for (const each of seen) {
+    if (typeof each === 'number') expect(each).toBe(next);
+    next += typeof each === 'number' ? 1 : Number(each);
+  }
+  expect(next).toBe(4_000);
+  expect(seen.filter((each) => typeof each === 'string')).toHaveLength(2);
 });
 
-test('a line of level error gets in when all is full, and the oldest that wait are lost for it', () => {
+test('a line of level error outlives all that comes after it', () => {
   const slow = new Slow();
   const output = new LogOutput(slow.sink);
-  for (let i = 0; i < 2_000; i += 1) output.write(longLine(i));
-  const last = `error ${'y'.repeat(993)}\n`;
-  output.write(last, 'error');
+  output.write(line('first'));
+  output.write('error uncaught\n', 'error');
+  for (let i = 0; i < 5_000; i += 1) output.write(longLine(i));
   const lines = slow.takeAll();
-  expect(lines).toContain(last.trimEnd());
-  const kept = lines.filter((each) => each.startsWith('x')).length;
-  expect(kept + Number(LOST.exec(lines.at(-1)!)?.[1])).toBe(2_000);
-  expect(lines[1]).not.toBe(longLine(1).trimEnd());
+  expect(lines.slice(0, 2)).toEqual(['first', 'error uncaught']);
+  expect(lines[2]).toMatch(LOST);
+  expect(lines.at(-1)).toBe(longLine(4_999).trimEnd());
+  expect(lines.length - 3 + Number(LOST.exec(lines[2]!)?.[1])).toBe(5_000);
 });
 
-test('a line longer than all that may wait is lost, of whatever level', () => {
+test('of nothing but lines of level error no more are kept than of others, and the first and the last are', () => {
   const slow = new Slow();
   const output = new LogOutput(slow.sink);
-  output.write(line('x'.repeat(MIB)));
-  output.write(line('x'.repeat(MIB)), 'error');
-  expect(slow.asked).toBe(false);
+  for (let i = 0; i < 5_000; i += 1) output.write(longLine(i), 'error');
+  const lines = slow.takeAll();
+  const first = Math.floor((64 * 1024) / 1000) + 1;
+  expect(lines[first - 1]).toBe(longLine(first - 1).trimEnd());
+  expect(lines[first]).toMatch(LOST);
+  expect(lines.at(-1)).toBe(longLine(4_999).trimEnd());
+  expect(lines).toHaveLength(Math.floor(MIB / 1000) + 1);
+});
+
+test('a line longer than what is written at once is lost, of whatever level', () => {
+  const slow = new Slow();
+  const output = new LogOutput(slow.sink);
+  output.write(line('first'));
+  output.write(line('x'.repeat(64 * 1024)));
+  output.write(line('x'.repeat(64 * 1024)), 'error');
   output.write(line('after'));
   const lines = slow.takeAll();
-  expect(LOST.exec(lines[0]!)?.[1]).toBe('2');
-  expect(lines[1]).toBe('after');
+  expect(lines[0]).toBe('first');
+  expect(LOST.exec(lines[1]!)?.[1]).toBe('2');
+  expect(lines[2]).toBe('after');
 });
 
 test('after an error that took nothing, what was to be written goes on where it was, a second later', () => {
@@ -173,7 +194,7 @@ test('an error that goes on keeps no more than the bound, and is tried once a se
   const lines = slow.takeAll();
   const kept = lines.filter((each) => each.startsWith('x')).length;
   expect(kept).toBe(Math.floor(MIB / 1000));
-  expect(LOST.exec(lines.at(-1)!)?.slice(1)).toEqual([String(6_000 - kept), ' error=ENOSPC']);
+  expect(LOST.exec(lines[1]!)?.slice(1)).toEqual([String(6_000 - kept), ' error=ENOSPC']);
 });
 
 test('what says that it is full is asked again soon, and nothing is lost', () => {
@@ -181,10 +202,10 @@ test('what says that it is full is asked again soon, and nothing is lost', () =>
   const output = new LogOutput(slow.sink);
   output.write('first\n');
   slow.fail('EAGAIN', 'nothing');
-  vi.advanceTimersByTime(50);
+  vi.advanceTimersByTime(10);
   slow.take(0);
   expect(slow.asked).toBe(false);
-  vi.advanceTimersByTime(50);
+  vi.advanceTimersByTime(10);
   expect(slow.takeAll()).toEqual(['first']);
 });
 
@@ -254,7 +275,7 @@ test('flush waits for a terminal that is full for a moment', async () => {
   const flushed = output.flush();
   slow.fail('EAGAIN', 'nothing');
   expect(await resolved(flushed)).toBe(false);
-  vi.advanceTimersByTime(50);
+  vi.advanceTimersByTime(10);
   expect(slow.takeAll()).toEqual(['first']);
   expect(await resolved(flushed)).toBe(true);
 });
