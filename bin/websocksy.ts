@@ -2,7 +2,8 @@
 /**
  * The command: arguments to a configuration, a configuration to a daemon, signals to its stop, outcomes to exit statuses.
  *
- * 0: a stop that was asked for. 1: it could not start, or a second signal ended it at once. 2: a wrong configuration.
+ * 0: a stop that was asked for. 1: it could not start, something failed that nobody caught, or a second signal ended it at
+ * once. 2: a wrong configuration.
  */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
@@ -15,9 +16,20 @@ import { helpText } from '../src/config/help.ts';
 import { ConfigError } from '../src/config/settings.ts';
 import { Daemon } from '../src/daemon.ts';
 import { isInstance, messageOf, stackOf } from '../src/errors.ts';
-import { createLineWriter } from '../src/observability/line-writer.ts';
-import { createLogger, type Logger } from '../src/observability/logger.ts';
+import { LogOutput } from '../src/observability/log-output.ts';
+import { createLogger } from '../src/observability/logger.ts';
+import { standardError } from '../src/observability/standard-error.ts';
+import { ThrottledLog } from '../src/observability/warnings.ts';
+import { escapeControls } from '../src/printable.ts';
 import { formatEndpoint } from '../src/transports/address.ts';
+
+/** What it takes to end a daemon that runs. */
+interface Running {
+  readonly daemon: Daemon;
+  readonly log: LogOutput;
+  /** What was thrown that nobody caught. */
+  readonly uncaught: ThrottledLog;
+}
 
 const FAILED = 1;
 const MISCONFIGURED = 2;
@@ -38,16 +50,27 @@ const PATH_ERRORS: Readonly<Record<string, string>> = {
   ENOTDIR: 'what should be its folder is none; choose another path with -l',
 };
 
+/** 1 s: what a last word may take to be written, where nobody may read it. */
+const LAST_WORD = 1_000;
+
 let stopAction: (() => void) | undefined;
+/** What happens when something was thrown that nobody caught. */
+let failAction = failEarly;
+/** Of a daemon that runs, once it ends. */
+let exitStatus = 0;
+let stopping = false;
 
 // Whoever reads the output may go away; the bridge goes on.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+// A plugin's stray promise most of all. It may be there before the daemon is.
+for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+  process.on(event, (thrown: unknown) => failAction(thrown));
 
 try {
   await main(parseArgv(process.argv.slice(2), process.cwd()));
 } catch (error) {
-  if (!isInstance(error, ConfigError)) throw error;
-  end(process.stderr, `websocksy: ${error.message}\n`, MISCONFIGURED);
+  if (isInstance(error, ConfigError)) end(process.stderr, `websocksy: ${error.message}\n`, MISCONFIGURED);
+  else failAction(error);
 }
 
 async function main(commandLine: CommandLine): Promise<void> {
@@ -57,7 +80,7 @@ async function main(commandLine: CommandLine): Promise<void> {
     process.stdout.write(`websocksy ${version()}\n`);
   } else {
     // A plugin may take its time to load. As the first process of a container it would not even get the signal.
-    if (commandLine.action === 'run') onStopSignal(() => setImmediate(() => process.exit(0)));
+    if (commandLine.action === 'run') onStopSignal(() => setImmediate(() => exit(0)));
     const config = await readConfig(commandLine);
     if (commandLine.action === 'check') check(config);
     else await run(config, commandLine.demo);
@@ -80,19 +103,22 @@ function check({ notices, effective }: Config): void {
 }
 
 async function run(config: Config, demo: boolean): Promise<void> {
-  const log = createLogger(config.logLevel, createLineWriter(process.stderr));
+  const output = new LogOutput(standardError());
+  const log = createLogger(config.logLevel, (line, level) => output.write(line, level));
   const daemon = new Daemon({ ...config, log });
   if (!daemon.usesKernel) collectEarly();
   // Before it listens: whoever starts it may stop it as soon as it says so.
-  stopOnSignals(daemon);
+  const running = { daemon, log: output, uncaught: new ThrottledLog(log.error) };
+  stopOnSignals(running);
+  stopOnFailure(running, config);
   process.on('SIGUSR2', () => daemon.logCounters());
-  stopOnFailure(daemon, log);
   try {
     await daemon.start();
   } catch (error) {
+    await output.flush();
     end(
       process.stderr,
-      `websocksy: cannot listen on ${daemon.endpoint}: ${explain(error, config)}\n`,
+      `${escapeControls(`websocksy: cannot listen on ${daemon.endpoint}: ${explain(error, config)}`)}\n`,
       FAILED,
     );
     return;
@@ -102,18 +128,27 @@ async function run(config: Config, demo: boolean): Promise<void> {
 
 /** Says a last word and exits, whatever a backend that is already made may keep open. */
 function end(stream: NodeJS.WriteStream, text: string, status: number): void {
-  stream.write(text, () => process.exit(status));
+  stream.write(text, () => exit(status));
+  // What standard output is asked for is waited for.
+  if (stream === process.stderr) setTimeout(() => exit(status), LAST_WORD);
 }
 
-function stopOnSignals(daemon: Daemon): void {
-  let stopping = false;
+/** A plugin's listener for the exit may throw; asked again, Node has no listeners any more. */
+function exit(status: number): void {
+  try {
+    process.exit(status);
+  } catch (error) {
+    failAction(error);
+    process.exit(FAILED);
+  }
+}
+
+function stopOnSignals(running: Running): void {
+  let signals = 0;
   onStopSignal(() => {
-    if (stopping) {
-      daemon.cut();
-      process.exit(FAILED);
-    }
-    stopping = true;
-    stop(daemon, 0);
+    signals += 1;
+    if (signals === 1) stop(running);
+    else cut(running, signals > 2);
   });
 }
 
@@ -124,19 +159,49 @@ function onStopSignal(action: () => void): void {
   stopAction = action;
 }
 
-/** What nobody caught, a plugin's stray promise most of all, leaves an unknown state behind: it ends the process, in order. */
-function stopOnFailure(daemon: Daemon, log: Logger): void {
-  const onFailure = (thrown: unknown) => {
-    log.error('uncaught', { stack: stackOf(thrown) });
-    stop(daemon, FAILED);
-  };
-  process.on('uncaughtException', onFailure);
-  process.on('unhandledRejection', onFailure);
+function failEarly(thrown: unknown): void {
+  end(process.stderr, `websocksy: uncaught: ${escapeControls(stackOf(thrown))}\n`, FAILED);
 }
 
-function stop(daemon: Daemon, status: number): void {
-  // Nothing holds the loop any more, but for what a plugin or a name look-up may have left running.
-  void daemon.stop().then(() => setTimeout(() => process.exit(status), 0));
+/**
+ * What nobody caught leaves an unknown state behind: it ends the process, in order. What is thrown again and again
+ * meanwhile neither fills the log nor keeps the end away.
+ */
+function stopOnFailure(running: Running, { limits }: Config): void {
+  // Waiting, closing and cutting, and what the backend and the last lines get.
+  const longest = 2 * limits.drainTimeout + 3 * LAST_WORD;
+  let deadline = Number.POSITIVE_INFINITY;
+  failAction = (thrown) => {
+    const now = performance.now();
+    running.uncaught.log('uncaught', 'uncaught', { stack: stackOf(thrown) }, now);
+    exitStatus = FAILED;
+    if (now > deadline) cut(running, true);
+    deadline = Math.min(deadline, now + longest);
+    stop(running, false);
+  };
+}
+
+/** In order; asked again, it is the same stop. @param wait whether connections get time to end by themselves */
+function stop({ daemon, log, uncaught }: Running, wait = true): void {
+  if (stopping) return;
+  stopping = true;
+  void daemon
+    .stop(wait)
+    .catch((error) => failAction(error))
+    .then(() => {
+      uncaught.flush();
+      return log.flush();
+    })
+    // Nothing holds the loop any more, but for what a plugin or a name look-up may have left running.
+    .then(() => setTimeout(() => exit(exitStatus), 0));
+}
+
+/** Who asks for it a third time does not want to wait for the log either. */
+function cut({ daemon, log }: Running, atOnce: boolean): void {
+  exitStatus = FAILED;
+  daemon.cut();
+  if (atOnce) exit(FAILED);
+  void log.flush().then(() => exit(FAILED));
 }
 
 function explain(error: unknown, { path }: Config): string {

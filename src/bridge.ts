@@ -105,6 +105,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   #up = 0;
   #down = 0;
+  /** Bytes from the peer that came when nothing could be sent any more. */
+  #unsent = 0;
   /** Bytes from the peer that were no message yet when the connection ended. */
   #unframed = 0;
   /** Why this connection ends: the first reason counts, the others follow from it. */
@@ -139,7 +141,11 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   /** The daemon stops: no answer, or 503, or 1001 behind what is queued. */
   stop(): void {
-    this.#closeWith(new Fault('stopping'));
+    try {
+      this.#closeWith(new Fault('stopping'));
+    } catch (error) {
+      this.crash(error);
+    }
   }
 
   /** At once. */
@@ -205,10 +211,14 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   // ------------------------------------------------------------------------------------------ from the engine
 
   write(bytes: Uint8Array, more?: Uint8Array): boolean {
+    if (this.#clientGone) {
+      this.#unsent += bytes.length + (more?.length ?? 0);
+      return true;
+    }
     const free = more === undefined ? this.#client.write(bytes) : this.#client.writeBoth(bytes, more);
     if (!free && !this.#clientFull) {
       this.#clientFull = true;
-      this.#peer?.pause();
+      if (this.#connection.state === 'open') this.#peer?.pause();
     }
     return free;
   }
@@ -312,6 +322,10 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   // -------------------------------------------------------------------------------------------- from the peer
 
   peerBytes(bytes: Uint8Array): void {
+    if (this.#connection.state !== 'open') {
+      this.#unsent += bytes.length;
+      return;
+    }
     if (this.#down === 0) this.#story.greeting(this.#plan!.framingName, bytes);
     // What is compressed may have to wait for it, in another thread's hands.
     const kept = this.#connection.extensions === undefined ? bytes : this.#own(bytes);
@@ -320,6 +334,10 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   peerMessage(message: Uint8Array, opcode: DataOpcode | undefined): void {
+    if (this.#connection.state !== 'open') {
+      this.#unsent += message.length;
+      return;
+    }
     if (opcode === undefined) this.#cut(message.length, (segmenter) => segmenter.message(message));
     else this.onSegment(opcode === TEXT, message, 0, message.length);
     this.#checkMemory();
@@ -353,7 +371,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   async #connectPeer(request: OpeningRequest): Promise<void> {
     const { routing, limits, dialing } = this.#services;
-    const deciding = new Cancellation();
+    const deciding = new Cancellation((error) => this.#story.fault(asFault(error, 'backend-failed')));
     this.#deciding = deciding;
     try {
       const plan = await planRoute(
@@ -440,8 +458,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     const deliver = PEER_IS_WELL.has(fault.code);
     this.#connection.close(fault.close, fault.message, deliver);
     if (deliver) {
-      // What it still sends has nowhere to go.
-      this.#peer?.pause();
+      // One that is not read may not read either; what it still sends has nowhere to go.
+      this.#peer?.resume();
       return;
     }
     this.#peer?.end();
@@ -484,6 +502,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       client: this.#client,
       peer: this.#peer,
       lost: this.#connection.lost,
+      unsent: this.#unsent,
       unframed: this.#unframed,
       why: this.#why ?? new Fault('internal'),
     };
@@ -513,12 +532,12 @@ const SECOND = 1000;
 const FRAME_HEADERS = 16;
 
 function count(summary: Summary, counters: Counters): void {
-  const { carried, client, peer, lost, unframed, why } = summary;
+  const { carried, client, peer, lost, unsent, unframed, why } = summary;
   counters.ended(carried === undefined ? 'refused' : 'closed', why.code);
   counters.add('bytes-up', carried?.up ?? 0);
   counters.add('bytes-down', carried?.down ?? 0);
   counters.add('undelivered-up', (peer?.undelivered ?? 0) + lost);
-  counters.add('undelivered-down', client.undelivered);
+  counters.add('undelivered-down', client.undelivered + unsent);
   counters.add('unframed', unframed);
   counters.add('datagrams-dropped', peer?.dropped ?? 0);
 }

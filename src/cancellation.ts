@@ -15,10 +15,16 @@ export interface CancelSignal {
 }
 
 export class Cancellation implements CancelSignal {
+  readonly #onError: (thrown: unknown) => void;
   readonly #listeners: (() => void)[] = [];
   #aborted = false;
   #reason: unknown;
   #controller: AbortController | undefined;
+
+  /** @param onError is told of what a stranger's listener throws */
+  constructor(onError: (thrown: unknown) => void = () => {}) {
+    this.#onError = onError;
+  }
 
   get aborted(): boolean {
     return this.#aborted;
@@ -32,6 +38,7 @@ export class Cancellation implements CancelSignal {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      contain(this.#controller.signal, this.#onError);
       if (this.#aborted) this.#controller.abort(this.#reason);
     }
     return this.#controller.signal;
@@ -54,4 +61,48 @@ export class Cancellation implements CancelSignal {
     const at = this.#listeners.indexOf(listener);
     if (at >= 0) this.#listeners.splice(at, 1);
   }
+}
+
+type AddListener = AbortSignal['addEventListener'];
+type RemoveListener = AbortSignal['removeEventListener'];
+type Listener = Parameters<AddListener>[1];
+
+/** Who is told of what a signal's listeners throw. */
+const reporters = new WeakMap<AbortSignal, (thrown: unknown) => void>();
+const contained = new WeakMap<object, Listener>();
+
+/**
+ * A signal whose listeners may throw. Node throws it again where nobody can catch it, which would end the process because
+ * a client left while a backend with a mistake in it was at work. `onabort` adds a listener, too.
+ */
+class ContainedSignal extends AbortSignal {
+  override addEventListener(...[type, listener, options]: Parameters<AddListener>): void {
+    super.addEventListener(type, containing(listener), options);
+  }
+
+  override removeEventListener(...[type, listener, options]: Parameters<RemoveListener>): void {
+    super.removeEventListener(type, containing(listener), options);
+  }
+}
+
+function contain(signal: AbortSignal, onError: (thrown: unknown) => void): void {
+  reporters.set(signal, onError);
+  Object.setPrototypeOf(signal, ContainedSignal.prototype);
+}
+
+function containing(listener: Listener): Listener {
+  if (typeof listener !== 'function' && (typeof listener !== 'object' || listener === null)) return listener;
+  let container = contained.get(listener);
+  if (container === undefined) {
+    container = function (this: AbortSignal, event: Event) {
+      try {
+        if (typeof listener === 'function') listener.call(this, event);
+        else listener.handleEvent(event);
+      } catch (error) {
+        reporters.get(this)?.(error);
+      }
+    };
+    contained.set(listener, container);
+  }
+  return container;
 }

@@ -32,6 +32,9 @@ export class ClientClock {
   #pinging = false;
   /** Since when nothing of ours has been queued, the Ping included. */
   #pingLeftAt: number | undefined;
+  /** Since when our Close has left. */
+  #closeLeftAt: number | undefined;
+  /** Since when it could have been answered. */
   #closingSince: number | undefined;
 
   /** @param keepalive ms of silence before a Ping, and again before the verdict. 0: off */
@@ -62,13 +65,16 @@ export class ClientClock {
   }
 
   #awaitClose(now: number, queue: ClientQueue, held: boolean): ClientVerdict {
-    // The stall timeout's business; or its Close may lie behind what its peer has to take first.
-    if (queue.unsent > 0 || held) {
-      this.#closingSince = undefined;
-      return undefined;
-    }
-    this.#closingSince ??= now;
-    return now - this.#closingSince >= this.#waits.closeTimeout ? 'close-timeout' : undefined;
+    if (queue.unsent > 0) return undefined; // the stall timeout's business
+    this.#closeLeftAt ??= now;
+    const { closeTimeout } = this.#waits;
+    // Its Close may lie behind what its peer has to take first. But not for ever.
+    if (held) this.#closingSince = undefined;
+    else this.#closingSince ??= now;
+    const waited = now - (this.#closingSince ?? now);
+    return waited >= closeTimeout || now - this.#closeLeftAt >= 2 * closeTimeout
+      ? 'close-timeout'
+      : undefined;
   }
 
   #keepAlive(now: number, queue: ClientQueue, held: boolean): ClientVerdict {

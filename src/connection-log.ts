@@ -1,10 +1,12 @@
 /**
  * What the log is told of one connection: that it is open, what is odd about it, and in one line how it ended.
  *
- * The fields of the last line are for scripts, too: docs/errors.md says what `why` means.
+ * The fields of the last line are for scripts, too: docs/errors.md says what `why` means. What the client sent is logged
+ * without what looks like a secret in it; what a plugin says is logged as it is.
  */
-import { type Fault, PLUGIN_FAULTS, stackOf } from './errors.ts';
+import { type Fault, type FaultDetails, PLUGIN_FAULTS, stackOf } from './errors.ts';
 import type { Logger } from './observability/logger.ts';
+import { redactSubprotocols, redactTarget } from './observability/redact.ts';
 import type { Plan } from './routing.ts';
 import { formatAddress, formatEndpoint } from './transports/address.ts';
 import type { Transport } from './transports/transport.ts';
@@ -23,6 +25,8 @@ export interface Summary {
   readonly peer: Transport | undefined;
   /** Bytes from the client that had to wait for the peer and were never handed on. */
   readonly lost: number;
+  /** Bytes from the peer, or frames of them, that came when nothing could be sent any more. */
+  readonly unsent: number;
   /** Bytes from the peer that were still no message. */
   readonly unframed: number;
   readonly why: Fault;
@@ -33,6 +37,8 @@ export class ConnectionLog {
   readonly #log: Logger;
   readonly #client: string;
   readonly #began = performance.now();
+  /** As it is logged. */
+  #target: string | undefined;
   #dropping = false;
 
   /** @param remotePort 0: there is none, as behind a Unix socket */
@@ -53,13 +59,14 @@ export class ConnectionLog {
     { address, framingName, subprotocol }: Plan,
     extensions: string | undefined,
   ): void {
+    this.#target = target && redactTarget(target);
     this.#log.info?.('open', {
       id: this.#id,
       client: this.#client,
-      target,
+      target: this.#target,
       peer: formatAddress(address),
       framing: framingName,
-      subprotocol,
+      subprotocol: subprotocol && redactSubprotocols(subprotocol),
       extensions,
     });
   }
@@ -87,12 +94,12 @@ export class ConnectionLog {
     this.#log.warn?.('the client is slower than its peer: datagrams are dropped', { id: this.#id });
   }
 
-  ended({ target, plan, status, carried, saved, client, peer, lost, unframed, why }: Summary): void {
+  ended({ target, plan, status, carried, saved, client, peer, lost, unsent, unframed, why }: Summary): void {
     const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
       client: this.#client,
-      target,
+      target: this.#target ?? (target && redactTarget(target)),
       peer: plan === undefined ? undefined : formatAddress(plan.address),
       ...(carried === undefined
         ? { status }
@@ -106,13 +113,21 @@ export class ConnectionLog {
           }),
       dropped: peer?.dropped || undefined,
       'undelivered-up': (peer?.undelivered ?? 0) + lost || undefined,
-      'undelivered-down': client.undelivered || undefined,
+      'undelivered-down': client.undelivered + unsent || undefined,
       unframed: unframed || undefined,
       ms: Math.round(performance.now() - this.#began),
       why: why.code,
-      ...why.details,
+      ...withoutSecrets(why),
     });
   }
+}
+
+/** Two rules of the request head have details that are the client's own words. */
+function withoutSecrets({ code, details }: Fault): FaultDetails {
+  const { target, value } = details;
+  if (code === 'target-invalid') return { ...details, target: redactTarget(String(target)) };
+  if (code === 'subprotocols-malformed') return { ...details, value: redactSubprotocols(String(value)) };
+  return details;
 }
 
 function startsWith(bytes: Uint8Array, text: string): boolean {

@@ -6,6 +6,7 @@
  * What it does not do: read a configuration (config/), handle signals or end the process (bin/).
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { Admission } from './admission.ts';
 import { Bridge, type BridgeServices } from './bridge.ts';
 import { filesFor, openFiles, PER_CONNECTION, reserveOf, shareOf } from './descriptors.ts';
@@ -15,8 +16,10 @@ import { type Limits, TICK } from './limits.ts';
 import { LoopWatch } from './loop-watch.ts';
 import { defaultBudget, MemoryBudget } from './memory-budget.ts';
 import { Counters } from './observability/counters.ts';
+import { guarded } from './observability/guarded.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
+import { ThrottledLog } from './observability/warnings.ts';
 import type { Backend } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
 import type { FastPath } from './rfc6455/connection-handler.ts';
@@ -63,6 +66,9 @@ export interface DaemonOptions {
 /** Node passes the connections that wait to be accepted to the kernel, which cuts the number at its own limit. */
 const BACKLOG = 4096;
 
+/** Lines of the log are about 200 bytes: far fewer than may wait (observability/log-output.ts). */
+const CUT_AT_ONCE = 500;
+
 /** A limit of open files that leaves room for fewer connections was hardly set for a bridge. */
 const WORTH_A_WARNING = 1_000;
 
@@ -84,6 +90,7 @@ export class Daemon {
   readonly #openFiles = openFiles();
   readonly #capacity: number;
   readonly #counters = new Counters();
+  readonly #warnings: ThrottledLog;
   readonly #server: Server;
   #host: string;
   #port: number;
@@ -97,7 +104,8 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#log = options.log;
+    this.#log = guarded(options.log);
+    this.#warnings = new ThrottledLog(this.#log.warn);
     this.#host = options.host;
     this.#port = options.port;
     this.#fast = options.kernel === 'off' ? { problem: 'configured' } : fastPath();
@@ -143,7 +151,7 @@ export class Daemon {
       compression: options.compression && new Compression(options.compression),
       keepalive: options.keepalive,
       clientName: options.path === undefined ? 'unknown' : 'unix',
-      log: options.log,
+      log: this.#log,
       onFinished: (bridge) => this.#remove(bridge),
       onPeerWithin: () => this.#admission.giveDescriptor(),
     };
@@ -240,15 +248,16 @@ export class Daemon {
    * Stops in order: no new connections, time for those there are to end by themselves, then Close 1001 behind what is
    * queued, and time to flush and answer.
    *
+   * @param wait whether connections get the time to end by themselves that was configured for it; not after a failure
    * @returns how many connections had to be cut. Asked again, it is the same stop
    */
-  stop(): Promise<number> {
-    this.#stopped ??= this.#stop();
+  stop(wait = true): Promise<number> {
+    this.#stopped ??= this.#stop(wait ? this.#options.limits.drainWait : 0);
     return this.#stopped;
   }
 
-  async #stop(): Promise<number> {
-    const { drainWait, drainTimeout } = this.#options.limits;
+  async #stop(drainWait: number): Promise<number> {
+    const { drainTimeout } = this.#options.limits;
     this.#stopListening();
     this.#log.info?.('stopping', { connections: this.#bridges.size });
     if (drainWait > 0) await this.#empty(drainWait);
@@ -257,11 +266,11 @@ export class Daemon {
     await this.#empty(drainTimeout);
     const cut = this.#bridges.size;
     if (cut > 0) this.#log.warn?.('cut', { connections: cut });
-    for (const bridge of [...this.#bridges]) bridge.cut();
-    for (const client of [...this.#turnedAway]) client.cut();
+    await this.#cutAll();
     await this.#empty(drainTimeout);
     clearInterval(this.#ticker);
     await this.#closeBackend(Math.max(deadline - performance.now(), LEAST_CLOSE));
+    this.#warnings.flush();
     this.logCounters();
     this.#log.info?.('stopped');
     return cut;
@@ -276,6 +285,16 @@ export class Daemon {
   cut(): void {
     this.#stopListening();
     for (const bridge of [...this.#bridges]) bridge.cut();
+  }
+
+  /** A few at a time, so that the lines of the log that come of it can be written in between. */
+  async #cutAll(): Promise<void> {
+    let some = 0;
+    for (const one of [...this.#bridges, ...this.#turnedAway]) {
+      one.cut();
+      some += 1;
+      if (some % CUT_AT_ONCE === 0) await setImmediate();
+    }
   }
 
   #stopListening(): void {
@@ -348,20 +367,29 @@ export class Daemon {
 
   #turnAway(socket: Socket, client: string, why: FaultCode): void {
     this.#counters.ended('refused', why);
-    this.#log.warn?.('turned away', { client, why });
+    this.#warnings.log('turned away', why, { client, why }, performance.now());
     if (this.#turnedAway.size >= this.#mostTurnedAway) {
       // There is no descriptor left to say so.
       this.#counters.add('unanswered');
       socket.destroy();
       return;
     }
-    this.#turnedAway.add(new TurnedAway(socket, new Fault(why), (one) => this.#turnedAway.delete(one)));
+    this.#turnedAway.add(new TurnedAway(socket, new Fault(why), (one) => this.#forget(one)));
   }
 
   #remove(bridge: Bridge): void {
     if (!this.#bridges.delete(bridge)) return;
     this.#admission.leave(bridge.remoteAddress, bridge.isPeerWithin);
-    if (this.#bridges.size === 0) this.#onEmpty?.();
+    if (this.#isEmpty) this.#onEmpty?.();
+  }
+
+  #forget(client: TurnedAway): void {
+    this.#turnedAway.delete(client);
+    if (this.#isEmpty) this.#onEmpty?.();
+  }
+
+  get #isEmpty(): boolean {
+    return this.#bridges.size + this.#turnedAway.size === 0;
   }
 
   #tick(): void {
@@ -370,11 +398,12 @@ export class Daemon {
     this.#admission.overloaded = this.#loop.overloaded;
     for (const bridge of this.#bridges) bridge.tick(now);
     for (const client of this.#turnedAway) client.tick(now);
+    this.#warnings.tick(now);
   }
 
   /** Resolves when there is no connection any more, or after so many ms. */
   #empty(wait: number): Promise<void> {
-    if (this.#bridges.size === 0) return Promise.resolve();
+    if (this.#isEmpty) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, wait);
       this.#onEmpty = () => {

@@ -117,7 +117,7 @@ const RULES: readonly Rule[] = [
   },
   {
     from: 'src/connection-log.ts',
-    to: ['src/errors.ts', 'src/transports/address.ts'],
+    to: ['src/errors.ts', 'src/observability/redact.ts', 'src/transports/address.ts'],
     types: ['src/observability/', 'src/routing.ts', 'src/transports/transport.ts'],
   },
   {
@@ -177,7 +177,14 @@ const RULES: readonly Rule[] = [
   },
   {
     from: 'bin/',
-    to: ['src/config/', 'src/daemon.ts', 'src/errors.ts', 'src/observability/', 'src/transports/address.ts'],
+    to: [
+      'src/config/',
+      'src/daemon.ts',
+      'src/errors.ts',
+      'src/observability/',
+      'src/printable.ts',
+      'src/transports/address.ts',
+    ],
   },
 ];
 

@@ -170,10 +170,17 @@ describe('the wait for the client’s Close', () => {
   test('begins anew when its peer has taken what stands before it', () => {
     const c = open();
     c.tick(0, 'closing', EMPTY, false);
-    expect(c.tick(10 * CLOSE, 'closing', EMPTY, true)).toBeUndefined();
-    expect(c.tick(20 * CLOSE, 'closing', EMPTY, false)).toBeUndefined();
-    expect(c.tick(21 * CLOSE - 1, 'closing', EMPTY, false)).toBeUndefined();
-    expect(c.tick(21 * CLOSE, 'closing', EMPTY, false)).toBe('close-timeout');
+    expect(c.tick(CLOSE - 2, 'closing', EMPTY, true)).toBeUndefined();
+    expect(c.tick(CLOSE - 1, 'closing', EMPTY, false)).toBeUndefined();
+    expect(c.tick(2 * CLOSE - 2, 'closing', EMPTY, false)).toBeUndefined();
+    expect(c.tick(2 * CLOSE - 1, 'closing', EMPTY, false)).toBe('close-timeout');
+  });
+
+  test('has an end, however slowly its peer takes what stands before it', () => {
+    const c = open();
+    c.tick(0, 'closing', EMPTY, true);
+    expect(c.tick(2 * CLOSE - 1, 'closing', EMPTY, true)).toBeUndefined();
+    expect(c.tick(2 * CLOSE, 'closing', EMPTY, true)).toBe('close-timeout');
   });
 
   test('needs no Ping', () => {

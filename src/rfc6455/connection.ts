@@ -82,7 +82,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     return !this.#delivers || (this.#rest === undefined && !this.#inbound.held);
   }
 
-  /** Bytes of frames that had to wait for the peer and were never handed on. */
+  /** Bytes, of frames or out of them, that were never handed on: they had to wait, or were no whole message. */
   get lost(): number {
     return this.#lost;
   }
@@ -241,7 +241,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     if (this.#state !== 'closing') return;
     this.#delivering = false;
     // Payload that had to wait is not obeyed either, and what stands behind it only if it is a Close.
-    this.#inbound.stop();
+    this.#lost += this.#inbound.stop();
     const rest = this.#rest;
     this.#drop();
     if (rest !== undefined) this.receive(rest);
@@ -458,7 +458,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   #end(ending: Ending): void {
     if (this.#state === 'closed') return;
     this.#decoder.stop();
-    this.#inbound.stop();
+    this.#lost += this.#inbound.stop();
     this.#opening = undefined;
     this.#drop();
     this.#become('closed');

@@ -140,8 +140,11 @@ export class Inbound implements InflateHandler {
     if (inflated !== undefined && inflated.length > 0) this.#deliver(inflated.take(), BINARY);
   }
 
-  /** Throws away what has not been handed on, and frees what inflating needs. */
-  stop(): void {
+  /** Throws away what has not been handed on, and frees what inflating needs. @returns how many bytes that was */
+  stop(): number {
+    const run = this.#run === undefined ? 0 : this.#runEnd - this.#runStart;
+    const inflated = (this.#inflated?.length ?? 0) + (this.#inflater?.waiting ?? 0);
+    const lost = run + (this.#message?.length ?? 0) + inflated;
     this.#stopped = true;
     this.#full = false;
     this.#run = undefined;
@@ -150,6 +153,7 @@ export class Inbound implements InflateHandler {
     this.#inflated?.clear();
     this.#inflated = undefined;
     this.#inflater?.close();
+    return lost;
   }
 
   onInflated(bytes: Uint8Array, start: number, end: number, ends: boolean): boolean {

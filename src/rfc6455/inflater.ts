@@ -110,6 +110,11 @@ export class Inflater {
     this.#window = new SlidingWindow(options.windowBits);
   }
 
+  /** Bytes of the piece under way that have not been looked at. */
+  get waiting(): number {
+    return this.#busy && !this.#inTail ? this.#end - this.#at : 0;
+  }
+
   /** Whether a piece is still under way. */
   get busy(): boolean {
     return this.#busy;

@@ -96,6 +96,11 @@ class Race {
 
   #begin(addresses: readonly string[]): void {
     if (this.#settled) return;
+    // Who embeds the daemon may have made the resolver.
+    if (!Array.isArray(addresses) || !addresses.every((each) => typeof each === 'string')) {
+      this.#fail(new TypeError('the resolver answered no list of addresses'));
+      return;
+    }
     this.#addresses = addresses.slice(0, MAX_ATTEMPTS);
     this.#attempt();
   }

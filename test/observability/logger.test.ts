@@ -48,6 +48,46 @@ describe('levels', () => {
 });
 
 describe('a line', () => {
+  test('comes with its level', () => {
+    const levels: string[] = [];
+    const log = createLogger('trace', (_line, level) => levels.push(level));
+    for (const level of LOG_LEVELS) log[level]?.('event');
+    expect(levels).toEqual(LOG_LEVELS);
+  });
+
+  test.each([
+    ['a\nb', String.raw`a\u000ab`],
+    ['listening on ws://[::1]:8001', 'listening on ws://[::1]:8001'],
+    ['\u001b[2J', String.raw`\u001b[2J`],
+    ['\ud83d', String.raw`\ud83d`],
+    ['x'.repeat(5000), `${'x'.repeat(4096)}…`],
+  ])('of the event %j says %s', (event, text) => {
+    const lines: string[] = [];
+    createLogger('error', (line) => lines.push(line)).error(event);
+    expect(lines[0]?.slice('2026-11-23T08:53:59.123Z error '.length)).toBe(`${text}\n`);
+  });
+
+  test.each([
+    ['a b', '"a b"=1'],
+    ['', '""=1'],
+    ['a\nb', String.raw`"a\nb"=1`],
+    ['x'.repeat(65), `"${'x'.repeat(64)}…"=1`],
+    ['__proto__', '__proto__=1'],
+    ['constructor', 'constructor=1'],
+  ])('of a field named %j says %s', (name, text) => {
+    expect(lineOf(Object.fromEntries([[name, 1]]))).toMatch(/ event /);
+    expect(lineOf(Object.fromEntries([[name, 1]])).split(' event ')[1]).toBe(`${text}\n`);
+  });
+
+  test.each(['authorization', 'Cookie', 'set-cookie', 'proxy-authorization', 'x-api-key', 'accessToken'])(
+    'leaves out the value of a field named %s',
+    (name) => {
+      const line = lineOf({ [name]: 'Bearer 4711', id: 7 });
+      expect(line).toContain(` ${name}=[redacted] id=7`);
+      expect(line).not.toContain('4711');
+    },
+  );
+
   test('is time, level, event and fields in their order, and ends with a line feed', () => {
     expect(lineOf({ id: 7, client: '127.0.0.1:52344', ok: true })).toMatch(
       /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info {2}event id=7 client=127\.0\.0\.1:52344 ok=true\n$/,
@@ -127,6 +167,11 @@ describe('a value', () => {
     expect(written('\n'.repeat(1_000_000))).toBe(`"${String.raw`\n`.repeat(MAX_VALUE)}…"`);
   });
 
+  test('that is a stack may be longer', () => {
+    expect(lineOf({ stack: 'x'.repeat(8192) })).toContain(` stack=${'x'.repeat(8192)}\n`);
+    expect(lineOf({ stack: 'x'.repeat(8193) })).toContain(` stack="${'x'.repeat(8192)}…"\n`);
+  });
+
   test('cut through a pair of surrogates is still text', () => {
     expect(written(`${'x'.repeat(MAX_VALUE - 1)}😀`)).not.toMatch(UNSAFE);
   });
@@ -139,12 +184,43 @@ describe('a value', () => {
       .map((chars) => chars.join('')),
   );
 
-  // U+061C has a test of its own above.
-  const withoutAlm = anything.map((text) => text.replaceAll('\u061c', ''));
+  const level = fc.constantFrom(...LOG_LEVELS);
+  const fields = fc.dictionary(
+    anything,
+    fc.oneof(anything, fc.double(), fc.boolean(), fc.constant(undefined)),
+    { maxKeys: 5 },
+  );
+
+  test('and a name and an event, whatever they are, make one line without control characters', () => {
+    fc.assert(
+      fc.property(level, anything, fields, (name, event, values) => {
+        const lines: string[] = [];
+        createLogger('trace', (line) => lines.push(line))[name]!(event, values);
+        expect(lines).toHaveLength(1);
+        expect(lines[0]!.endsWith('\n')).toBe(true);
+        expect(UNSAFE.test(lines[0]!.slice(0, -1))).toBe(false);
+      }),
+    );
+  });
+
+  test.each<[string, unknown, string]>([
+    ['an object', { toString: () => 'a\nb' }, String.raw`"a\nb"`],
+    ['a symbol', Symbol('a\nb'), String.raw`"Symbol(a\nb)"`],
+    ['a list', ['a\n', '\u001b'], String.raw`"a\n,\u001b"`],
+    ['null', null, 'null'],
+    ['a bigint', 7n, '7'],
+  ])('that is %s, which no type allows, is text like another', (_what, value, text) => {
+    expect(written(value as string)).toBe(text);
+  });
+
+  test('that is a stack is one line', () => {
+    const error = new Error('first\nsecond\u001b[2J');
+    expect(written(error.stack!)).toMatch(/^"Error: first\\nsecond\\u001b\[2J\\n {4}at [^\n]*"$/);
+  });
 
   test('whatever it is, makes one line without control characters', () => {
     fc.assert(
-      fc.property(withoutAlm, (value) => {
+      fc.property(anything, (value) => {
         const line = lineOf({ before: 1, value, after: 2 });
         expect(line.endsWith(' after=2\n')).toBe(true);
         expect(UNSAFE.test(line.slice(0, -1))).toBe(false);

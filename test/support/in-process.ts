@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
 import { Daemon } from '../../src/daemon.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.ts';
-import { createLogger } from '../../src/observability/logger.ts';
+import { createLogger, type Logger } from '../../src/observability/logger.ts';
 import type { Backend } from '../../src/plugins/api.ts';
 import { Framings } from '../../src/plugins/framings.ts';
 import type { CompressionOptions } from '../../src/rfc6455/permessage-deflate.ts';
@@ -34,6 +34,9 @@ export interface ServeOptions {
   /** In ms. @default off */
   readonly keepalive?: number;
   readonly limits?: Partial<Limits>;
+  readonly halfClose?: 'close' | 'keep';
+  /** Instead of the one whose lines are looked at. */
+  readonly log?: Logger;
   /** @default as the run of the suite has it */
   readonly kernel?: 'auto' | 'off';
   /** @default off */
@@ -76,7 +79,8 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     kernel: options.kernel ?? (KERNEL_OFF ? 'off' : 'auto'),
     compression: options.compression,
     limits: { ...DEFAULT_LIMITS, closeTimeout: 5_000, drainTimeout: 5_000, ...options.limits },
-    log: createLogger('info', (line) => lines.push(line)),
+    halfClose: options.halfClose ?? 'close',
+    log: options.log ?? createLogger('info', (line) => lines.push(line)),
     ...(resolver && { resolver }),
     ...(dgramDir && { dgramDir }),
   });
