@@ -53,6 +53,19 @@ const REVIEWED: Readonly<Record<string, readonly (readonly [regexp: string, give
     ],
     'src/config/settings.ts': [['/[\\ud800-\\udbff]$/', 'text for a message, cut before', 'one character']],
     'src/descriptors.ts': [['/^Max open files +(\\S+)/m', "the system's table of limits", DISJOINT]],
+    'src/observability/log-output.ts': [['/^[A-Z0-9_]{1,40}$/', "an error's code", ONE_PLACE]],
+    'src/observability/redact.ts': [
+      [
+        '/token|secret|passw|passphrase|credential|authoriz|authenti|session|sessid|signature|cookie|bearer|apikey|jwt/',
+        'the name of a parameter or of a field',
+        'words of bounded length',
+      ],
+      ['/[=@%]|eyJ/', "the client's target, up to 16 KiB", 'at most three characters'],
+      ['/[^A-Za-z]+/g', 'the name of a parameter or of a field', ONE_CLASS],
+      ['/([a-z])([A-Z])/g', 'the name of a parameter or of a field', 'two characters'],
+      ['/[^a-z]/', 'the name of a parameter or of a field', 'one character'],
+      ['/%([0-7][0-9a-f])/gi', "the client's target, up to 16 KiB", 'three characters'],
+    ],
     'src/plugins/backends/expression.ts': [
       ["/^[!#$&'*+\\-.^_`|~0-9A-Za-z]+$/", 'an expression of the configuration', ONE_CLASS],
       ['/^[\\x21-\\x3a\\x3c\\x3e-\\x7e]+$/', 'an expression of the configuration', ONE_CLASS],
