@@ -119,7 +119,13 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#log = services.log;
     this.#remoteAddress = socket.remoteAddress ?? services.clientName;
     this.#remotePort = socket.remotePort ?? 0;
-    this.#story = new ConnectionLog(id, services.log, this.#remoteAddress, this.#remotePort);
+    this.#story = new ConnectionLog(
+      id,
+      services.log,
+      services.counters,
+      this.#remoteAddress,
+      this.#remotePort,
+    );
     this.#memory = new MemoryAccount(services.memory);
     this.#connection = new Connection(this, services.limits, services.fast, this.#memory);
     this.#client = new StreamTransport(socket, services.limits);
@@ -406,7 +412,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       controlRate: limits.controlRate || undefined,
       compression,
     });
-    this.#services.counters.add('opened');
     if (this.isPeerWithin) this.#services.onPeerWithin();
     this.#story.opened(this.#target, plan, this.#connection.extensions);
     // Early frames may have filled the peer.
@@ -507,7 +512,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       why: this.#why ?? new Fault('internal'),
     };
     try {
-      count(summary, this.#services.counters);
       this.#story.ended(summary);
     } finally {
       this.#services.onFinished(this);
@@ -530,14 +534,3 @@ const SECOND = 1000;
 
 /** Room for the headers of a few messages in one write; more of them make it grow. */
 const FRAME_HEADERS = 16;
-
-function count(summary: Summary, counters: Counters): void {
-  const { carried, client, peer, lost, unsent, unframed, why } = summary;
-  counters.ended(carried === undefined ? 'refused' : 'closed', why.code);
-  counters.add('bytes-up', carried?.up ?? 0);
-  counters.add('bytes-down', carried?.down ?? 0);
-  counters.add('undelivered-up', (peer?.undelivered ?? 0) + lost);
-  counters.add('undelivered-down', client.undelivered + unsent);
-  counters.add('unframed', unframed);
-  counters.add('datagrams-dropped', peer?.dropped ?? 0);
-}

@@ -1,10 +1,11 @@
 /**
- * What the log is told of one connection: that it is open, what is odd about it, and in one line how it ended.
+ * What the log and the counters are told of one connection: that it is open, what is odd about it, and in one line how it ended.
  *
  * The fields of the last line are for scripts, too: docs/errors.md says what `why` means. What the client sent is logged
  * without what looks like a secret in it; what a plugin says is logged as it is.
  */
 import { type Fault, type FaultDetails, PLUGIN_FAULTS, stackOf } from './errors.ts';
+import type { Counters } from './observability/counters.ts';
 import type { Logger } from './observability/logger.ts';
 import { redactSubprotocols, redactTarget } from './observability/redact.ts';
 import type { Plan } from './routing.ts';
@@ -35,6 +36,7 @@ export interface Summary {
 export class ConnectionLog {
   readonly #id: number;
   readonly #log: Logger;
+  readonly #counters: Counters;
   readonly #client: string;
   readonly #began = performance.now();
   /** As it is logged. */
@@ -42,9 +44,10 @@ export class ConnectionLog {
   #dropping = false;
 
   /** @param remotePort 0: there is none, as behind a Unix socket */
-  constructor(id: number, log: Logger, remoteAddress: string, remotePort: number) {
+  constructor(id: number, log: Logger, counters: Counters, remoteAddress: string, remotePort: number) {
     this.#id = id;
     this.#log = log;
+    this.#counters = counters;
     this.#client = remotePort === 0 ? remoteAddress : formatEndpoint(remoteAddress, remotePort);
   }
 
@@ -60,6 +63,7 @@ export class ConnectionLog {
     extensions: string | undefined,
   ): void {
     this.#target = target && redactTarget(target);
+    this.#counters.add('opened');
     this.#log.info?.('open', {
       id: this.#id,
       client: this.#client,
@@ -94,7 +98,9 @@ export class ConnectionLog {
     this.#log.warn?.('the client is slower than its peer: datagrams are dropped', { id: this.#id });
   }
 
-  ended({ target, plan, status, carried, saved, client, peer, lost, unsent, unframed, why }: Summary): void {
+  ended(summary: Summary): void {
+    this.#count(summary);
+    const { target, plan, status, carried, saved, client, peer, lost, unsent, unframed, why } = summary;
     const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
@@ -119,6 +125,17 @@ export class ConnectionLog {
       why: why.code,
       ...withoutSecrets(why),
     });
+  }
+
+  #count({ carried, client, peer, lost, unsent, unframed, why }: Summary): void {
+    const counters = this.#counters;
+    counters.ended(carried === undefined ? 'refused' : 'closed', why.code);
+    counters.add('bytes-up', carried?.up ?? 0);
+    counters.add('bytes-down', carried?.down ?? 0);
+    counters.add('undelivered-up', (peer?.undelivered ?? 0) + lost);
+    counters.add('undelivered-down', client.undelivered + unsent);
+    counters.add('unframed', unframed);
+    counters.add('datagrams-dropped', peer?.dropped ?? 0);
   }
 }
 

@@ -1,16 +1,13 @@
 /**
  * Listens, makes a bridge of each connection, looks after their deadlines, and stops in order.
  *
- * Who comes when there is no room is told so (turned-away.ts).
- *
  * What it does not do: read a configuration (config/), handle signals or end the process (bin/).
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { Admission } from './admission.ts';
 import { Bridge, type BridgeServices } from './bridge.ts';
-import { filesFor, openFiles, PER_CONNECTION, reserveOf, shareOf } from './descriptors.ts';
-import { Fault, type FaultCode, messageOf } from './errors.ts';
+import { Door } from './door.ts';
+import { messageOf } from './errors.ts';
 import { fastPath, type NoFastPath } from './fast-path.ts';
 import { type Limits, TICK } from './limits.ts';
 import { LoopWatch } from './loop-watch.ts';
@@ -19,7 +16,6 @@ import { Counters } from './observability/counters.ts';
 import { guarded } from './observability/guarded.ts';
 import type { Logger } from './observability/logger.ts';
 import type { Notices } from './observability/notices.ts';
-import { ThrottledLog } from './observability/warnings.ts';
 import type { Backend } from './plugins/api.ts';
 import type { Framings } from './plugins/framings.ts';
 import type { FastPath } from './rfc6455/connection-handler.ts';
@@ -29,7 +25,6 @@ import { createResolver, type Resolver } from './transports/resolve.ts';
 import { acceptIntoSlabs } from './transports/slab-socket.ts';
 import { SpareAttempts } from './transports/spare-attempts.ts';
 import { streamOptions } from './transports/stream.ts';
-import { TurnedAway } from './turned-away.ts';
 import { listenAtPath, type Release } from './unix-listener.ts';
 
 export interface DaemonOptions {
@@ -69,9 +64,6 @@ const BACKLOG = 4096;
 /** Lines of the log are about 200 bytes: far fewer than may wait (observability/log-output.ts). */
 const CUT_AT_ONCE = 500;
 
-/** A limit of open files that leaves room for fewer connections was hardly set for a bridge. */
-const WORTH_A_WARNING = 1_000;
-
 /** 1 s: the time that a backend has to close where draining has used up all of its own, in ms. */
 const LEAST_CLOSE = 1_000;
 
@@ -81,16 +73,10 @@ export class Daemon {
   readonly #services: BridgeServices;
   readonly #fast: FastPath | NoFastPath;
   readonly #bridges = new Set<Bridge>();
-  readonly #turnedAway = new Set<TurnedAway>();
-  /** Most of them at a time. */
-  readonly #mostTurnedAway: number;
-  readonly #admission: Admission;
+  readonly #door: Door;
   readonly #loop: LoopWatch;
   readonly #memory: MemoryBudget;
-  readonly #openFiles = openFiles();
-  readonly #capacity: number;
   readonly #counters = new Counters();
-  readonly #warnings: ThrottledLog;
   readonly #server: Server;
   #host: string;
   #port: number;
@@ -105,25 +91,21 @@ export class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#log = guarded(options.log);
-    this.#warnings = new ThrottledLog(this.#log.warn);
     this.#host = options.host;
     this.#port = options.port;
     this.#fast = options.kernel === 'off' ? { problem: 'configured' } : fastPath();
     const fast = 'problem' in this.#fast ? undefined : this.#fast;
     const { limits } = options;
     const { dialTimeout, closeTimeout, stallTimeout, queuedBytes } = limits;
-    const possible = Math.floor(shareOf(this.#openFiles) / PER_CONNECTION);
-    this.#capacity = limits.connections === 0 ? possible : Math.min(limits.connections, possible);
-    // Of what is kept back, half answers those who are turned away, a quarter is for dials to several addresses.
-    const reserve = reserveOf(this.#openFiles);
-    this.#mostTurnedAway = reserve >> 1;
     this.#memory = new MemoryBudget(limits.bufferedBytes === 0 ? defaultBudget() : limits.bufferedBytes);
     this.#loop = new LoopWatch(limits.lag);
-    this.#admission = new Admission({
+    this.#door = new Door({
       limits,
-      descriptors: shareOf(this.#openFiles),
       memory: this.#memory,
       addressed: options.path === undefined,
+      counters: this.#counters,
+      log: this.#log,
+      onEmpty: () => this.#checkEmpty(),
     });
     this.#services = {
       routing: {
@@ -141,7 +123,7 @@ export class Daemon {
         closeTimeout,
         stallTimeout,
         queuedBytes,
-        spare: new SpareAttempts(reserve >> 2),
+        spare: new SpareAttempts(this.#door.spareDescriptors),
       },
       limits,
       memory: this.#memory,
@@ -153,7 +135,7 @@ export class Daemon {
       clientName: options.path === undefined ? 'unknown' : 'unix',
       log: this.#log,
       onFinished: (bridge) => this.#remove(bridge),
-      onPeerWithin: () => this.#admission.giveDescriptor(),
+      onPeerWithin: () => this.#door.giveDescriptor(),
     };
     // A client that Node has accepted by itself has an ordinary socket: what is written to it must not lie in slabs.
     const plain = {
@@ -204,7 +186,7 @@ export class Daemon {
 
   /** The bounds that depend on the machine, as they are here. */
   get bounds(): { readonly connections: number; readonly buffered: number } {
-    return { connections: this.#capacity, buffered: this.#memory.limit };
+    return { connections: this.#door.capacity, buffered: this.#memory.limit };
   }
 
   /** Begins to listen. Rejects with the system's error if it cannot. */
@@ -228,7 +210,7 @@ export class Daemon {
     this.#log.info?.(`listening on ${path === undefined ? 'ws://' : ''}${this.endpoint}`);
     if ('problem' in this.#fast) this.#log.info?.('kernel off', { why: this.#fast.problem });
     else this.#log.info?.('kernel on');
-    this.#tellBounds();
+    this.#door.tellBounds();
   }
 
   async #listenOnPort(): Promise<void> {
@@ -270,7 +252,7 @@ export class Daemon {
     await this.#empty(drainTimeout);
     clearInterval(this.#ticker);
     await this.#closeBackend(Math.max(deadline - performance.now(), LEAST_CLOSE));
-    this.#warnings.flush();
+    this.#door.close();
     this.logCounters();
     this.#log.info?.('stopped');
     return cut;
@@ -289,9 +271,10 @@ export class Daemon {
 
   /** A few at a time, so that the lines of the log that come of it can be written in between. */
   async #cutAll(): Promise<void> {
+    this.#door.cut();
     let some = 0;
-    for (const one of [...this.#bridges, ...this.#turnedAway]) {
-      one.cut();
+    for (const bridge of [...this.#bridges]) {
+      bridge.cut();
       some += 1;
       if (some % CUT_AT_ONCE === 0) await setImmediate();
     }
@@ -332,73 +315,39 @@ export class Daemon {
     });
   }
 
-  #tellBounds(): void {
-    const { limits } = this.#options;
-    this.#log.info?.('bounds', {
-      'max-connections': this.#capacity,
-      'open-files': this.#openFiles,
-      'max-buffered': this.#memory.limit,
-    });
-    const wanted = limits.connections === 0 ? WORTH_A_WARNING : limits.connections;
-    if (wanted <= this.#capacity) return;
-    this.#log.warn?.(
-      `the limit of open files, ${this.#openFiles}, leaves room for ${this.#capacity} connections: for ${wanted} raise it ` +
-        `to ${filesFor(wanted)} (ulimit -n, LimitNOFILE= of systemd, --ulimit nofile= of docker)`,
-    );
-  }
-
   #accept(socket: Socket, services: BridgeServices): void {
-    this.#counters.add('accepted');
     const address = socket.remoteAddress ?? services.clientName;
-    const why = this.#admission.enter(address, performance.now());
-    if (why !== undefined) {
-      this.#turnAway(socket, address, why);
-      return;
-    }
+    if (!this.#door.enter(socket, address)) return;
     try {
       this.#lastId += 1;
       this.#bridges.add(new Bridge(this.#lastId, socket, services));
     } catch (error) {
-      this.#admission.leave(address, false);
+      this.#door.leave(address, false);
       this.#log.error('accept failed', { message: messageOf(error) });
       socket.destroy();
     }
   }
 
-  #turnAway(socket: Socket, client: string, why: FaultCode): void {
-    this.#counters.ended('refused', why);
-    this.#warnings.log('turned away', why, { client, why }, performance.now());
-    if (this.#turnedAway.size >= this.#mostTurnedAway) {
-      // There is no descriptor left to say so.
-      this.#counters.add('unanswered');
-      socket.destroy();
-      return;
-    }
-    this.#turnedAway.add(new TurnedAway(socket, new Fault(why), (one) => this.#forget(one)));
-  }
-
   #remove(bridge: Bridge): void {
     if (!this.#bridges.delete(bridge)) return;
-    this.#admission.leave(bridge.remoteAddress, bridge.isPeerWithin);
-    if (this.#isEmpty) this.#onEmpty?.();
+    this.#door.leave(bridge.remoteAddress, bridge.isPeerWithin);
+    this.#checkEmpty();
   }
 
-  #forget(client: TurnedAway): void {
-    this.#turnedAway.delete(client);
+  #checkEmpty(): void {
     if (this.#isEmpty) this.#onEmpty?.();
   }
 
   get #isEmpty(): boolean {
-    return this.#bridges.size + this.#turnedAway.size === 0;
+    return this.#bridges.size + this.#door.waiting === 0;
   }
 
   #tick(): void {
     const now = performance.now();
     this.#loop.tick(now);
-    this.#admission.overloaded = this.#loop.overloaded;
+    this.#door.overloaded = this.#loop.overloaded;
     for (const bridge of this.#bridges) bridge.tick(now);
-    for (const client of this.#turnedAway) client.tick(now);
-    this.#warnings.tick(now);
+    this.#door.tick(now);
   }
 
   /** Resolves when there is no connection any more, or after so many ms. */

@@ -142,6 +142,17 @@ const RULES: readonly Rule[] = [
   },
   { from: 'src/unix-listener.ts', to: ['src/transports/address.ts'] },
   {
+    from: 'src/door.ts',
+    to: [
+      'src/admission.ts',
+      'src/descriptors.ts',
+      'src/errors.ts',
+      'src/observability/',
+      'src/turned-away.ts',
+    ],
+    types: ['src/limits.ts', 'src/memory-budget.ts'],
+  },
+  {
     from: 'src/admission.ts',
     to: ['src/client-address.ts', 'src/descriptors.ts'],
     types: ['src/errors.ts', 'src/limits.ts', 'src/memory-budget.ts'],
@@ -154,9 +165,8 @@ const RULES: readonly Rule[] = [
   {
     from: 'src/daemon.ts',
     to: [
-      'src/admission.ts',
       'src/bridge.ts',
-      'src/descriptors.ts',
+      'src/door.ts',
       'src/errors.ts',
       'src/fast-path.ts',
       'src/limits.ts',
@@ -166,7 +176,6 @@ const RULES: readonly Rule[] = [
       'src/plugins/',
       'src/rfc6455/permessage-deflate.ts',
       'src/transports/',
-      'src/turned-away.ts',
       'src/unix-listener.ts',
     ],
     types: ['src/rfc6455/connection-handler.ts'],

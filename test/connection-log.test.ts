@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { ConnectionLog, type Summary } from '../src/connection-log.ts';
 import { Fault } from '../src/errors.ts';
+import { Counters } from '../src/observability/counters.ts';
 import { createLogger } from '../src/observability/logger.ts';
 import type { Plan } from '../src/routing.ts';
 import { parseAddress } from '../src/transports/address.ts';
@@ -21,7 +22,7 @@ const CLIENT = { undelivered: 0, dropped: 0 } as unknown as Transport;
 function story(): { log: ConnectionLog; lines: string[] } {
   const lines: string[] = [];
   const logger = createLogger('trace', (line) => lines.push(line));
-  return { log: new ConnectionLog(7, logger, '192.0.2.7', 52344), lines };
+  return { log: new ConnectionLog(7, logger, new Counters(), '192.0.2.7', 52344), lines };
 }
 
 function ended(why: Fault, parts: Partial<Summary> = {}): string {
