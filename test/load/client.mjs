@@ -53,7 +53,7 @@ export class Client {
       this.#open = resolve;
     });
     this.socket = connect({ noDelay: true, ...to });
-    this.socket.on('connect', () => this.socket.write(head));
+    this.socket.write(head);
     this.socket.on('data', (chunk) => this.#guarded(() => this.#received(chunk)));
     this.socket.on('end', () => {
       this.ended = true;
