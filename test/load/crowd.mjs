@@ -149,9 +149,13 @@ answer({
     busy = true;
     loops = [...crowd.values()].filter(({ kind }) => kind !== HELD).map(keepBusy);
   },
-  /** The fewest exchanges that a busy client has had. */
+  /** The fewest exchanges that a busy client has had, of those that are still there. */
   fewest: () =>
-    Math.min(...[...crowd.values()].filter(({ kind }) => kind !== HELD).map(({ exchanges }) => exchanges)),
+    Math.min(
+      ...[...crowd.values()]
+        .filter(({ kind, client }) => kind !== HELD && !client.socket.destroyed)
+        .map(({ exchanges }) => exchanges),
+    ),
   /** Lets the busy ones finish what they have begun. */
   async rest() {
     busy = false;

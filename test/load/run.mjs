@@ -30,8 +30,9 @@ const FILES_OF_A_FLOOD = 4;
 /** Exchanges that each busy client must have had before the load may end. */
 const FEWEST = 3;
 /** s that the daemon may take to flush: more than it needs, on whatever machine; who reads nothing is cut then. */
-const DRAIN = 30;
-
+const drain = (connections) => Math.ceil(10 + connections / 200);
+/** min after which it hangs, however slow the machine is. */
+const PATIENCE = 60;
 /** Share of the honest clients that come when slow heads and floods are there. */
 const LATE = 0.02;
 
@@ -52,6 +53,9 @@ class Load {
   #crowd = new Worker(new URL('crowd.mjs', import.meta.url));
   #hostile = new Worker(new URL('hostile.mjs', import.meta.url));
   #daemon;
+  /** Resolves with how many slow heads got which status. */
+  #slowHeads;
+  /** The most memory that the daemon was seen to have. */
   #peak = 0;
 
   constructor(options) {
@@ -61,13 +65,12 @@ class Load {
   async run(folder) {
     const { connections, slow, stop, daemonArgs } = this.#options;
     this.#daemon = await startDaemon({
-      args: ['--drain', String(DRAIN), '-k', '30', ...daemonArgs],
+      args: ['--drain', String(drain(connections)), '-k', '30', ...daemonArgs],
       log: join(folder, 'daemon.log'),
     });
     const watch = setInterval(() => this.#look(), 500);
     const verdict = this.#verdict;
     const failures = await this.#openAll();
-    const slowHeads = failures.slowHeads;
     verdict.check(
       `each of ${connections} honest clients was opened and answered`,
       failures.length === 0,
@@ -77,7 +80,7 @@ class Load {
     if (stop) {
       await this.#stopInTheMiddle();
     } else {
-      const statuses = await slowHeads;
+      const statuses = await this.#slowHeads;
       const all = JSON.stringify(statuses) === JSON.stringify(slow > 0 ? { 408: slow } : {});
       verdict.check(`each of ${slow} slow heads was answered with 408`, all, JSON.stringify(statuses));
       await this.#finishInOrder();
@@ -106,9 +109,8 @@ class Load {
     const early = Math.floor(connections * (1 - LATE));
     const failures = await this.#crowd.ask('open', { ...plan, from: 0, to: early });
     say(`${early} clients are open`);
-    // Not waited for: it takes as long as the daemon lets them dribble. It settles in any case.
-    failures.slowHeads = this.#hostile.ask('slow', { slow, port });
-    failures.slowHeads.catch(() => {});
+    // Not waited for here: it takes as long as the daemon lets them dribble.
+    this.#slowHeads = this.#hostile.ask('slow', { slow, port });
     await this.#hostile.ask('flood', { floods, port, peerPort });
     failures.push(...(await this.#crowd.ask('open', { ...plan, from: early, to: connections })));
     say(`${connections} clients are open`);
@@ -156,6 +158,7 @@ class Load {
     );
     const status = await this.#daemon.exited;
     this.#verdict.check('the daemon ended with status 0', status === 0, status);
+    await this.#slowHeads;
     this.#tellFloods(await this.#hostile.ask('end'));
     const { clients, peers } = await this.#reports();
     this.#judgeCloses(clients, peers, 1001);
@@ -277,6 +280,11 @@ if (chosen.help) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
   const folder = mkdtempSync(join(tmpdir(), 'websocksy-load-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const hangs = () => {
+    say('it hangs');
+    process.exit(1);
+  };
+  setTimeout(hangs, PATIENCE * 60_000).unref();
   const verdict = await new Load(chosen).run(folder);
   process.stdout.write(verdict.text());
   if (verdict.failed > 0) {

@@ -42,7 +42,7 @@ async function collect() {
 }
 
 function sample() {
-  const { heapUsed, external } = process.memoryUsage();
+  const { heapUsed, heapTotal, external } = process.memoryUsage();
   const resources = counted(process.getActiveResourcesInfo());
   // Not documented, and in every Node: the objects behind the handles, each of our sockets and servers among them.
   const emitters = process
@@ -51,6 +51,7 @@ function sample() {
   const sum = (list) => list.reduce((total, one) => total + listenersOf(one), 0);
   return {
     heapUsed,
+    heapTotal,
     // It holds array buffers, too.
     external,
     connections: daemon?.connections ?? 0,
@@ -74,8 +75,8 @@ function counted(names) {
 /** What a leak keeps. */
 const kept = [];
 const LEAKS = {
-  heap: () => kept.push(Array.from({ length: 128 }, Math.random)),
-  buffers: () => kept.push(Buffer.alloc(4096)),
+  heap: () => kept.push(Array.from({ length: 1024 }, Math.random)),
+  buffers: () => kept.push(Buffer.alloc(8192)),
   descriptors: () => openSync('/dev/null'),
   timers: () => setInterval(() => {}, 1 << 30),
   listeners: () => process.on('soak', () => {}),

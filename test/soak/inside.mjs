@@ -38,7 +38,9 @@ export class Inside {
     const { value, done } = await this.#lines.next();
     if (done) throw new Error('the daemon has ended');
     const { rss } = memory(this.#pid);
-    return { ...JSON.parse(value), rss, descriptors: readdirSync(`/proc/${this.#pid}/fd`).length };
+    const told = JSON.parse(value);
+    const descriptors = readdirSync(`/proc/${this.#pid}/fd`).length;
+    return { ...told, rss, native: rss - told.heapTotal, descriptors };
   }
 
   close() {

@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { longOnes, SESSIONS } from './sessions.mjs';
 
-/** ms between a session and the next one of its kind, at most. */
-const BREATH = 40;
+/** ms between a session and the next one of its kind, at most: the rate is to hang less on how busy the machine is. */
+const BREATH = 400;
 /** ms between two words of a connection that stays, at most. */
 const SILENCE = 200;
 /** ms that a session may take: one that hangs is a finding, however slow the machine is. */
