@@ -12,6 +12,8 @@ const AT_ONCE = 200;
 /** ms between reads of a slow reader, a client or its peer. */
 const SLOW = 20;
 const PAIR = 8;
+/** ms after which a request that has no answer never gets one, however slow the machine is. */
+const PATIENCE = 600_000;
 
 const KINDS = [
   { name: 'chat', ask: [64, 256] },
@@ -65,9 +67,11 @@ class Honest {
     this.#content += length;
     this.#expected += this.#echo ? length : wanted;
     const begun = performance.now();
+    const late = setTimeout(() => this.client.socket.destroy(new Error('no answer')), PATIENCE);
     const done = new Promise((resolve, reject) => {
       this.#reject = reject;
       this.#resolve = () => {
+        clearTimeout(late);
         waits.push(performance.now() - begun);
         this.exchanges += 1;
         resolve();
