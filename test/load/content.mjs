@@ -60,7 +60,7 @@ function table(byteOf) {
   return bytes;
 }
 
-/** ASCII, with a line feed now and then. */
+/** ASCII from `@` to `~`, with a line feed now and then. */
 function letter(noise) {
-  return (noise & 0xff00) < 0x0400 ? 0x0a : 0x40 + (noise & 0x3f) - ((noise & 0x3f) === 0x3f ? 1 : 0);
+  return (noise & 0xff00) < 0x0400 ? 0x0a : 0x40 + ((noise & 0xff) % 0x3f);
 }

@@ -52,9 +52,6 @@ export async function startPeers(folder) {
   const udp = createSocket('udp4', (bytes, { port, address }) => udp.send(bytes, port, address));
   udp.bind(0, '127.0.0.1');
   await once(udp, 'listening');
-  const closed = await listen(echo, { host: '127.0.0.1', port: 0 });
-  const { port: nobody } = closed.address();
-  closed.close();
   return {
     echo: await tcp(echo),
     slow: await tcp(slowEcho),
@@ -62,7 +59,7 @@ export async function startPeers(folder) {
     reset: await tcp(reset),
     unix: `unix://${folder}/echo.sock`,
     udp: `udp://127.0.0.1:${udp.address().port}`,
-    /** Nobody listens there. */
-    nobody: `tcp://127.0.0.1:${nobody}`,
+    /** Nobody listens there, nor will: a port that is free now may be another program's soon. */
+    nobody: `unix://${folder}/nobody.sock`,
   };
 }
