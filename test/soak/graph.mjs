@@ -16,7 +16,7 @@ export function graph({ busy, rests, counts }) {
       ...{ x: 'minutes', y: 'MB', linear: true },
       series: [
         line('resident', busy, 'rss'),
-        line("at rest, without V8's", rests, 'native'),
+        line("at rest, not V8's", rests, 'native'),
         line('heap', busy, 'heapUsed'),
         line('heap, at rest', rests, 'heapUsed'),
         line('external, at rest', rests, 'external'),

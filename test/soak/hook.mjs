@@ -8,6 +8,7 @@
 import { openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import { getHeapStatistics } from 'node:v8';
 
 const { WEBSOCKSY_SOAK_CHANNEL: channel, WEBSOCKSY_SOAK_DIST: dist, WEBSOCKSY_SOAK_LEAK: leak } = process.env;
 
@@ -42,7 +43,7 @@ async function collect() {
 }
 
 function sample() {
-  const { heapUsed, heapTotal, external } = process.memoryUsage();
+  const { heapUsed, external } = process.memoryUsage();
   const resources = counted(process.getActiveResourcesInfo());
   // Not documented, and in every Node: the objects behind the handles, each of our sockets and servers among them.
   const emitters = process
@@ -51,7 +52,8 @@ function sample() {
   const sum = (list) => list.reduce((total, one) => total + listenersOf(one), 0);
   return {
     heapUsed,
-    heapTotal,
+    /** What is resident of V8's heap. */
+    heapResident: getHeapStatistics().total_physical_size,
     // It holds array buffers, too.
     external,
     connections: daemon?.connections ?? 0,

@@ -40,7 +40,7 @@ export class Inside {
     const { rss } = memory(this.#pid);
     const told = JSON.parse(value);
     const descriptors = readdirSync(`/proc/${this.#pid}/fd`).length;
-    return { ...told, rss, native: rss - told.heapTotal, descriptors };
+    return { ...told, rss, native: rss - told.heapResident, descriptors };
   }
 
   close() {
