@@ -105,8 +105,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   #up = 0;
   #down = 0;
-  /** Bytes from the peer that came when nothing could be sent any more. */
-  #unsent = 0;
+  /** Bytes from the peer that came when the client was gone, or had been told of the end. */
+  #late = 0;
   /** Bytes from the peer that were no message yet when the connection ended. */
   #unframed = 0;
   /** Why this connection ends: the first reason counts, the others follow from it. */
@@ -218,7 +218,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   write(bytes: Uint8Array, more?: Uint8Array): boolean {
     if (this.#clientGone) {
-      this.#unsent += bytes.length + (more?.length ?? 0);
+      this.#late += bytes.length + (more?.length ?? 0);
       return true;
     }
     const free = more === undefined ? this.#client.write(bytes) : this.#client.writeBoth(bytes, more);
@@ -258,7 +258,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   onPayload(payload: Uint8Array, opcode: DataOpcode): boolean {
     this.#up += payload.length;
     this.#log.trace?.('to-peer', { id: this.#id, bytes: payload.length });
-    return this.#peer!.write(payload, opcode);
+    const takes = this.#peer!.write(payload, opcode);
+    if (!takes && this.#connection.state === 'closing') this.#peer!.resume();
+    return takes;
   }
 
   onClosed(ending: Ending): void {
@@ -329,7 +331,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerBytes(bytes: Uint8Array): void {
     if (this.#connection.state !== 'open') {
-      this.#unsent += bytes.length;
+      this.#late += bytes.length;
       return;
     }
     if (this.#down === 0) this.#story.greeting(this.#plan!.framingName, bytes);
@@ -341,7 +343,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerMessage(message: Uint8Array, opcode: DataOpcode | undefined): void {
     if (this.#connection.state !== 'open') {
-      this.#unsent += message.length;
+      this.#late += message.length;
       return;
     }
     if (opcode === undefined) this.#cut(message.length, (segmenter) => segmenter.message(message));
@@ -351,6 +353,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   peerDrain(): void {
     this.#connection.resume();
+    if (this.#connection.state === 'closing') this.#readWhileHeld();
   }
 
   peerEnd(): void {
@@ -424,7 +427,17 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   #resumePeer(): void {
+    if (this.#connection.state === 'closing') return;
     if (!this.#clientFull && this.#connection.sendable) this.#peer?.resume();
+  }
+
+  /**
+   * While the last of the client's bytes are delivered, what its peer sends has nowhere to go. It is read all the same
+   * where the peer takes nothing: one that is not read may not read either.
+   */
+  #readWhileHeld(): void {
+    if (this.#connection.receivable) this.#peer?.pause();
+    else this.#peer?.resume();
   }
 
   #refuse(error: unknown): void {
@@ -463,8 +476,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     const deliver = PEER_IS_WELL.has(fault.code);
     this.#connection.close(fault.close, fault.message, deliver);
     if (deliver) {
-      // One that is not read may not read either; what it still sends has nowhere to go.
-      this.#peer?.resume();
+      this.#readWhileHeld();
       return;
     }
     this.#peer?.end();
@@ -507,7 +519,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       client: this.#client,
       peer: this.#peer,
       lost: this.#connection.lost,
-      unsent: this.#unsent,
+      late: this.#late,
       unframed: this.#unframed,
       why: this.#why ?? new Fault('internal'),
     };

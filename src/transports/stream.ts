@@ -201,7 +201,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   onEnded(): void {
-    if (wasReset(this.#socket, this.unsent)) {
+    if (!this.#ending && wasReset(this.#socket, this.unsent)) {
       this.#socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
       return;
     }

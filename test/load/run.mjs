@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { memory, mostFiles } from '../../bench/proc.mjs';
+import { reserveOf } from '../../dist/src/descriptors.js';
 import { startDaemon, unforeseen } from './daemon.mjs';
 import { disturbed, endings, lost, notDelivered, some } from './oracle.mjs';
 import { digits, mib, Verdict } from './verdict.mjs';
@@ -24,26 +25,32 @@ const USAGE = `npm run load -- [options]
   --help
 `;
 
-/** Files of the daemon for itself, and two for each flood, some of which are replaced before they are gone. */
-const OWN_FILES = 300;
+/** Files that the daemon sets aside for a flood, and for the next one that takes its place before it is gone. */
 const FILES_OF_A_FLOOD = 4;
+/** And for a client that has not asked yet: its peer's, too. */
+const FILES_OF_A_HEAD = 2;
 /** Exchanges that each busy client must have had before the load may end. */
 const FEWEST = 3;
 /** s that the daemon may take to flush: more than it needs, on whatever machine; who reads nothing is cut then. */
 const drain = (connections) => Math.ceil(10 + connections / 200);
 /** min after which it hangs, however slow the machine is. */
 const PATIENCE = 60;
+/** More honest clients than are ever opened at a time. */
+const ON_THEIR_WAY = 300;
 /** Share of the honest clients that come when slow heads and floods are there. */
-const LATE = 0.02;
+const LATE = 0.5;
 
 const say = (line) => process.stderr.write(`load: ${line}\n`);
 
-/** As many honest clients as descriptors allow have a TCP peer, which is a second one; the others have the echo in the daemon. */
+/**
+ * As many honest clients as descriptors allow have a TCP peer, which is a second one; the others have the echo in the
+ * daemon. What comes in between is not let in for lack of a second one, so a few are left over for those on their way.
+ */
 function tcpConnections({ connections, slow, floods }) {
-  return Math.max(
-    0,
-    Math.min(connections, mostFiles() - OWN_FILES - FILES_OF_A_FLOOD * floods - slow - connections),
-  );
+  const files = mostFiles();
+  const hostile = FILES_OF_A_FLOOD * floods + FILES_OF_A_HEAD * slow;
+  const left = files - reserveOf(files) - hostile - connections - ON_THEIR_WAY;
+  return Math.max(0, Math.min(connections, left));
 }
 
 class Load {
