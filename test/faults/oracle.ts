@@ -169,16 +169,31 @@ function missing(way: string, seen: number, share: Share, all: number, whole: nu
   return share === 'none' && seen > 0 ? [`${seen} bytes ${way} where none can be`] : [];
 }
 
-/** The log counts what was read: no less than what arrived, no more than what was sent. */
+/**
+ * The log counts what was read: no less than what arrived, no more than what was sent. And to a side that was there until
+ * the end all of it has gone that the log does not count as undelivered.
+ */
 function judgeCounts({ client, peer, line, up, down, plan }: Observation): string[] {
   const problems: string[] = [];
-  const check = (name: string, arrived: number, sent: number) => {
+  const check = (name: string, arrived: number, sent: number, stayed: boolean) => {
     const counted = Number(line.fields.get(name) ?? 0);
+    const undelivered = Number(line.fields.get(`undelivered-${name}`) ?? 0);
+    if (stayed && undelivered > 0)
+      problems.push(`undelivered-${name}=${undelivered} to a side that took all there was`);
+    else if (stayed && counted !== arrived)
+      problems.push(
+        `the log has ${name}=${counted}, of which ${arrived} have arrived, and tells of none undelivered`,
+      );
     if (counted < arrived || counted > sent)
       problems.push(`the log has ${name}=${counted}, where ${sent} were sent and ${arrived} have arrived`);
   };
-  // Behind a broken rule, or too large: that is not payload that the peer gets.
-  check('up', peer?.arrivals.seen ?? 0, up.payload.length);
-  check('down', client.arrivals.seen, plan.peer === 'echo' ? up.payload.length : down.bytes.length);
+  check(
+    'up',
+    peer?.arrivals.seen ?? 0,
+    up.payload.length,
+    peer !== undefined && !peer.left && peer.ending === 'FIN',
+  );
+  const most = plan.peer === 'echo' ? up.payload.length : down.bytes.length;
+  check('down', client.arrivals.seen, most, !client.left && client.ending === 'FIN');
   return problems;
 }

@@ -220,7 +220,7 @@ export function drawPlan(seed: number, index: number, unixDatagrams: boolean): P
     request: random.pick(WRONG_REQUESTS),
     headCut: random.next(),
     leaves: random.pick(['fin', 'reset'] as const),
-    gated: gated && random.next() < 0.8,
+    gated: gated && random.next() < 0.7,
     gate: random.int(0, 60),
   };
 }

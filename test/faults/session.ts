@@ -201,7 +201,8 @@ class Session {
     const { peer, scenario } = this.#plan;
     const path = join(this.#surroundings.folder, `${this.#plan.index}`);
     if (peer === 'echo') return 'echo://';
-    if (scenario === 'peer does not answer') return `tcp://127.0.0.1:${this.#surroundings.silentPort}`;
+    if (scenario === 'peer does not answer' || this.#dialsForEver)
+      return `tcp://127.0.0.1:${this.#surroundings.silentPort}`;
     if (scenario === 'peer refuses') return this.#makeRefusal(path);
     if (isDatagram(this.#plan)) {
       const made = await DatagramPeer.listen(this.#plan, this.#up, this.#down, this.bell, path);
@@ -221,6 +222,12 @@ class Session {
     this.#peer = made;
     this.#closing.push(() => made.close());
     return addressOf(await this.#beforePeer(made.address, atPath));
+  }
+
+  /** Who leaves during the dial does so in one that would go on for long, half of the times that it can be had. */
+  get #dialsForEver(): boolean {
+    const { scenario, peer, gated, fraction } = this.#plan;
+    return scenario === 'client leaves during the dial' && peer === 'tcp' && !gated && fraction < 0.5;
   }
 
   async #beforePeer(
