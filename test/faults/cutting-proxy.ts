@@ -72,10 +72,11 @@ export class CuttingProxy {
  * Ends it as rudely as its kind can: only TCP has a reset.
  *
  * Not by `resetAndDestroy`, which sends a FIN first, and is then an end like any other for whoever reads in time. The
- * property is what that sets; a Node that does not know it closes the socket.
+ * property is what that sets; a Node that does not know it closes the socket. Behind an end of ours libuv refuses to reset.
  */
 export function reset(socket: Socket): void {
-  if (socket.remoteFamily !== undefined) Object.assign(socket, { resetAndClosing: true });
+  if (socket.remoteFamily !== undefined && !socket.writableEnded)
+    Object.assign(socket, { resetAndClosing: true });
   socket.destroy();
 }
 

@@ -8,6 +8,9 @@ import type { Plan } from './plan.ts';
 import type { Peer } from './stream-peer.ts';
 import { type DownStream, isDatagram, type UpStream } from './streams.ts';
 
+/** docs/errors.md, in ms. */
+const HEAD_TIMEOUT = 10_000;
+
 /** How much of what was sent has to have arrived: `whole`, all but what has no end before the peer's. */
 type Share = 'all' | 'whole' | 'prefix' | 'none';
 
@@ -108,6 +111,12 @@ export function expectations(plan: Plan): Expectation[] {
   }
 }
 
+/** Where the machine has so much to do that a dribbled head takes longer than the daemon waits for one. */
+function tooSlow({ fields }: EndLine): Expectation[] {
+  if (Number(fields.get('ms')) < HEAD_TIMEOUT) return [];
+  return [{ why: 'head-timeout', status: 408, close: 'none', up: 'none', down: 'none' }];
+}
+
 /** Whether the client's FIN may overtake the dial. */
 function finMayBeEarly({ scenario, eager, when, leaves, finToo }: Plan): boolean {
   switch (scenario) {
@@ -133,7 +142,9 @@ export function judge(observation: Observation): string[] {
     ...judgeCounts(observation),
   ];
   if (!client.left && client.ending !== 'FIN') always.push('the client did not get an orderly end');
-  const each = expectations(observation.plan).map((expectation) => compare(observation, expectation));
+  const each = [...expectations(observation.plan), ...tooSlow(observation.line)].map((expectation) =>
+    compare(observation, expectation),
+  );
   const best = each.reduce((least, some) => (some.length < least.length ? some : least));
   return [...always, ...best];
 }

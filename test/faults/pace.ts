@@ -5,7 +5,7 @@ import { type Random, randomCuts } from '../support/randomness.ts';
 import type { Manner } from './plan.ts';
 
 /** More than that is not written byte by byte, only its first bytes are. */
-const DRIBBLED = 200;
+const DRIBBLED = 100;
 
 /**
  * Writes all of it, waiting whenever the socket has enough.

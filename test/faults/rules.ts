@@ -31,7 +31,6 @@ export const RULES: readonly Rule[] = [
   rule('close-malformed', 1002, '88 81 00000000 03'),
   rule('close-code-invalid', 1002, '88 82 00000000 03ed'),
   rule('text-not-utf8', 1007, '81 81 00000000 ff'),
-  rule('text-not-utf8', 1007, '81 82 00000000 e282'),
   // RFC 1951 §3.2.3: block type 11 is reserved.
   rule('inflate-failed', 1007, 'c2 81 00000000 07', 'compressed'),
 ];
