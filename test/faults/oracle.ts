@@ -24,6 +24,8 @@ export interface Expectation {
   readonly close: number | 'empty' | 'none' | 'any';
   readonly up: Share;
   readonly down: Share;
+  /** It should not go this way, but is known to: what happens. */
+  readonly known?: string;
 }
 
 /** What a session has come to. */
@@ -58,8 +60,8 @@ export function expectations(plan: Plan): Expectation[] {
   const peerFailed: Expectation = { why: 'peer-failed', close: 1011, up: 'prefix', down: 'prefix' };
   const undialled: Expectation = { why: 'dial-failed', status: 502, close: 'none', up: 'none', down: 'none' };
   const left: Expectation = { why: 'client-vanished', status: 0, close: 'none', up: 'none', down: 'none' };
-  // Known: whose FIN is there before the peer is, has left, and what it sent before is thrown away.
-  const early = finMayBeEarly(plan) ? [left] : [];
+  // Whose FIN is there before the peer is, has left, and what it sent before is thrown away.
+  const early = finMayBeEarly(plan) ? [{ ...left, known: 'a FIN before the peer is there' }] : [];
   switch (plan.scenario) {
     case 'client closes':
       return [closed, ...early];
@@ -79,9 +81,15 @@ export function expectations(plan: Plan): Expectation[] {
     case 'peer breaks its framing':
       return [{ why: 'framing-failed', close: 1011, up: 'prefix', down: 'all' }];
     case 'peer resets':
-    case 'peer accepts and resets':
-    // The reset may have overtaken the connect; a Unix socket has only its end. Known: of a reset right behind bytes
-    // that it still reads, Node tells as of an end.
+    case 'peer accepts and resets': {
+      // The reset may have overtaken the connect; a Unix socket has only its end. Of a reset right behind bytes
+      // that it still reads, Node tells as of an end.
+      const asEnd =
+        plan.peer === 'unix'
+          ? peerGone
+          : { ...peerGone, known: 'a reset right behind bytes is told as an end' };
+      return [peerFailed, asEnd, undialled];
+    }
     case 'peer disappears':
       // With everything read it looks like an end, else like a reset.
       return [peerFailed, peerGone, undialled];
@@ -133,8 +141,13 @@ function finMayBeEarly({ scenario, eager, when, leaves, finToo }: Plan): boolean
   }
 }
 
-/** @returns what is wrong; nothing, if it went in one of the ways in which it may */
-export function judge(observation: Observation): string[] {
+export interface Judgement {
+  /** None: it went in one of the ways in which it may. */
+  readonly problems: readonly string[];
+  readonly known: string | undefined;
+}
+
+export function judge(observation: Observation): Judgement {
   const { client, peer } = observation;
   const always = [
     ...client.problems.slice(0, 3),
@@ -142,11 +155,11 @@ export function judge(observation: Observation): string[] {
     ...judgeCounts(observation),
   ];
   if (!client.left && client.ending !== 'FIN') always.push('the client did not get an orderly end');
-  const each = [...expectations(observation.plan), ...tooSlow(observation.line)].map((expectation) =>
-    compare(observation, expectation),
-  );
-  const best = each.reduce((least, some) => (some.length < least.length ? some : least));
-  return [...always, ...best];
+  const each = [...expectations(observation.plan), ...tooSlow(observation.line)].map((expectation) => ({
+    known: expectation.known,
+    problems: [...always, ...compare(observation, expectation)],
+  }));
+  return each.reduce((least, some) => (some.problems.length < least.problems.length ? some : least));
 }
 
 function compare({ plan, client, peer, line, up, down }: Observation, expected: Expectation): string[] {

@@ -36,11 +36,20 @@ export function showSummary(
     tableRow(['', 'sessions', 'failed', 'to peers', 'arrived', 'to clients', 'arrived', 'lost']),
     ...[...rows, ['all', outcomes] as const].map(([name, some]) => tableRow(summary(name, some))),
     '',
+    ...groups(
+      outcomes.filter(({ known }) => known !== undefined),
+      ({ known }) => known!,
+    ).map(showKnown),
     ...aftermath.map((problem) => `the daemon afterwards: ${problem}`),
     `${outcomes.length} sessions in ${seconds.toFixed(0)} s; lost: bytes that no rule lets be lost`,
     `${passed} passed, ${failed} failed`,
     '',
   ].join('\n');
+}
+
+/** What should not be, but is known to be, and does not count as a failure. */
+function showKnown([known, outcomes]: readonly [string, readonly Outcome[]]): string {
+  return `known: ${known}: ${outcomes.length} sessions, the first of them ${outcomes[0]!.plan.index}`;
 }
 
 function kind({ peer, compression }: Plan): string {

@@ -41,6 +41,8 @@ export interface Outcome {
   readonly plan: Plan;
   /** None: it passed. */
   readonly problems: readonly string[];
+  /** It passed, but in a way that it should not go: what happened. */
+  readonly known: string | undefined;
   readonly seen: string;
   readonly lines: readonly string[];
   readonly up: Way;
@@ -129,9 +131,9 @@ class Session {
     const line = this.#line;
     const judged =
       line === undefined
-        ? []
+        ? undefined
         : judge({ plan: this.#plan, up: this.#up, down: this.#down, client, peer, line });
-    const problems = [...this.failures, ...judged];
+    const problems = [...this.failures, ...(judged?.problems ?? [])];
     const lost = (way: string) =>
       problems.reduce(
         (sum, text) => sum + Number(new RegExp(`^(\\d+) of \\d+ bytes ${way} `).exec(text)?.[1] ?? 0),
@@ -141,6 +143,7 @@ class Session {
     return {
       plan: this.#plan,
       problems,
+      known: problems.length === 0 ? judged?.known : undefined,
       seen: `${client.seen}; ${peer?.seen ?? 'no peer'}`,
       lines: line?.lines ?? this.#surroundings.daemon.linesOf(this.#target),
       up: {
@@ -157,7 +160,8 @@ class Session {
     const peer = this.#peer;
     const up =
       this.#plan.peer === 'echo' || (peer?.arrivals.seen === this.#up.payload.length && peer.written);
-    return up && this.#client.written && this.#client.arrivals.seen >= this.#down.whole;
+    const open = this.#client.status !== undefined;
+    return open && up && this.#client.written && this.#client.arrivals.seen >= this.#down.whole;
   }
 
   /** Nothing more has to come to the peer. */
