@@ -117,6 +117,9 @@ function pass(from: Socket, to: Socket, { piece, pause, random }: CuttingProxyOp
   });
   from.on('error', () => {});
   from.on('close', (failed) => {
-    if ((failed || !ended) && !to.destroyed) reset(to);
+    if ((!failed && ended) || to.destroyed) return;
+    // One that has never been connected would leave no trace at the daemon's.
+    if (to.connecting) to.once('connect', () => reset(to));
+    else reset(to);
   });
 }
