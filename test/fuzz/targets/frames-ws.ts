@@ -11,8 +11,8 @@ import { give, REQUEST, Taker } from '../opened.ts';
 import { cutsOf, insist, insistSame, type Target } from '../target.ts';
 import { FRAMES, HEADERS } from './frames.ts';
 
-/** Low, so that it is met with. */
-const MAX_MESSAGE = 2_000;
+/** Low, so that it is met with, and one less than many frames have. */
+const MAX_MESSAGE = 255;
 
 interface Heard {
   /** `1 68656c6c6f`: opcode and payload. */

@@ -6,21 +6,36 @@ import fc from 'fast-check';
 import { makeFastPath } from '../../../src/fast-path.ts';
 import { FrameDecoder, type FrameSink } from '../../../src/rfc6455/frame-decoder.ts';
 import { HEADROOM } from '../../../src/slab-pool.ts';
-import { hexOf } from '../../support/bytes.ts';
+import { clientFrame, concat, hexOf, latin1 } from '../../support/bytes.ts';
 import { someFrames } from '../../support/random-frames.ts';
 import { Random } from '../../support/randomness.ts';
 import { copyOf, cutsOf, faultOf, insist, insistSame, randomOf, type Target } from '../target.ts';
 
-/** Frames, in order or not, of which some are long. */
+/** Around what §7.4 lets a Close say. */
+const CODES = [0, 999, 1000, 1003, 1004, 1005, 1006, 1007, 1014, 1015, 1016, 2999, 3000, 4999, 5000, 65_535];
+
+const CLOSE_FRAME = fc
+  .tuple(fc.constantFrom(...CODES), fc.constantFrom('', 'bye', 'é', '\xff', '\xe2\x82'))
+  .map(([code, reason]) =>
+    clientFrame({ opcode: 8, payload: concat(Uint8Array.of(code >> 8, code & 255), latin1(reason)) }),
+  );
+
+/** Frames, in order or not, of which some are long; now and then a Close behind them. */
 export const FRAMES = fc
-  .record({
-    seed: fc.nat(),
-    count: fc.integer({ min: 1, max: 12 }),
-    wrong: fc.constantFrom(0, 0, 0.1, 0.5),
-    badText: fc.constantFrom(0, 0, 0.1),
-    long: fc.nat(11).map((n) => n === 0),
-  })
-  .map(({ seed, ...options }) => new Uint8Array(someFrames(new Random(seed), options)));
+  .tuple(someOrder(), fc.oneof({ weight: 3, arbitrary: fc.constant(new Uint8Array(0)) }, CLOSE_FRAME))
+  .map((parts) => concat(...parts));
+
+function someOrder() {
+  return fc
+    .record({
+      seed: fc.nat(),
+      count: fc.integer({ min: 1, max: 12 }),
+      wrong: fc.constantFrom(0, 0, 0.1, 0.5),
+      badText: fc.constantFrom(0, 0, 0.1),
+      long: fc.nat(11).map((n) => n === 0),
+    })
+    .map(({ seed, ...options }) => new Uint8Array(someFrames(new Random(seed), options)));
+}
 
 /** Headers that are on the edge of something, their keys zero. */
 export const HEADERS = [

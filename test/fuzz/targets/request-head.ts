@@ -82,6 +82,10 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const TAKEN_BY_US_ALONE: Readonly<Record<string, (request: OpeningRequest, head: RequestHead) => boolean>> = {
   // RFC 9112 §2.3: a higher minor version is to be understood as 1.1. llhttp knows no other.
   HPE_INVALID_VERSION: (_, { version }) => version !== 'HTTP/1.1',
+  // We look for no more than `@` in the authority of an absolute-form target, and give it to backends as Host.
+  HPE_INVALID_URL: (_, { target }) => /^[a-z]+:\/\/[^/?]*["<>\\^`{|}]/i.test(target),
+  // RFC 9112 §5: a tab behind a value is no part of it.
+  HPE_INVALID_CONTENT_LENGTH: ({ headers }) => headers.get('content-length') === '0',
 };
 
 function judgeByNode(request: OpeningRequest, head: RequestHead, rest: Uint8Array, node: NodeAnswer): void {
@@ -204,9 +208,12 @@ const HEAD = fc
     fc.constantFrom('', '', '\x81\x80\x00\x00\x00\x00', 'GET / HTTP/1.1\r\n\r\n'),
     fc.array(fc.tuple(fc.nat(), fc.constantFrom(...ODD)), { maxLength: 2 }),
     fc.boolean(),
+    // Mostly nothing; else up to where the bound is, and over it.
+    fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: 850, max: 1_250 })),
   )
-  .map(([before, line, extra, good, rest, odd, oddly]) => {
-    const fields = good ? [...GOOD, ...extra] : extra;
+  .map(([before, line, extra, good, rest, odd, oddly, padding]) => {
+    const fields = good ? [...GOOD, ...extra] : [...extra];
+    if (padding > 0) fields.push(`X-Padding: ${'p'.repeat(padding)}`);
     let text = `${before}${[line, ...fields].join('\r\n')}\r\n\r\n${rest}`;
     for (const [place, what] of oddly ? odd : []) {
       const at = place % text.length;
@@ -227,7 +234,8 @@ export const requestHead: Target = {
       first ??= outcome;
       insistSame(outcome, first, `cut into ${pieces.length}`);
     }
-    const { head, length } = first!;
+    const { head, length, over } = first!;
+    insist(over !== 'more' || input.length < LIMITS.headBytes, `${input.length} bytes are not enough`);
     if (head === undefined || length === undefined) return;
     judgeHead(head, length);
     let request: OpeningRequest | undefined;
