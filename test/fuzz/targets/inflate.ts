@@ -142,6 +142,16 @@ export function withLength(message: Uint8Array): Uint8Array {
   return concat(Uint8Array.of(message.length >> 8, message.length & 0xff), message);
 }
 
+/** The same in all messages, so that each refers to those before it. */
+const UNIT = new Random(1).bytes(200);
+
+/** What messages say: little, more than a window holds, and as much as a few bytes can be made to say. */
+const BYTES: Readonly<Record<string, (random: Random) => Uint8Array>> = {
+  short: (random) => someBytes(random, random.int(0, 600)),
+  window: (random) => Buffer.alloc(random.int(20_000, 60_000), UNIT),
+  bomb: (random) => Buffer.alloc(random.int(1, 900_000)),
+};
+
 /** Messages of a sender that does all that it may, some of them damaged. */
 const MESSAGES = fc
   .record({
@@ -149,13 +159,13 @@ const MESSAGES = fc
     takeover: fc.boolean(),
     count: fc.integer({ min: 1, max: 4 }),
     damage: fc.constantFrom(0, 0, 0.2, 1),
-    bomb: fc.constantFrom(false, false, false, false, false, true),
+    size: fc.constantFrom('short', 'short', 'short', 'short', 'window', 'bomb'),
   })
-  .map(({ seed, takeover, count, damage, bomb }) => {
+  .map(({ seed, takeover, count, damage, size }) => {
     const random = new Random(seed);
     const sender = new MessageDeflate(15, takeover);
     const messages = Array.from({ length: count }, () => {
-      const bytes = bomb ? Buffer.alloc(random.int(1, 900_000)) : someBytes(random, random.int(0, 600));
+      const bytes = BYTES[size]!(random);
       const finals = random.int(0, 4) === 0 ? [sender.final(someBytes(random, random.int(0, 100)))] : [];
       const message = concat(...finals, sender.message(bytes, someStyle(random)));
       if (random.next() < damage && message.length > 0)
