@@ -88,6 +88,15 @@ class Script implements ConnectionHandler {
     this.#watch();
     insist(this.connection.state === 'closed', `it is still ${this.connection.state}`);
     insist(this.#endings === 1, `it was closed ${this.#endings} times`);
+    // What comes too late changes nothing.
+    this.#receive(REQUEST);
+    this.connection.drained();
+    this.connection.resume();
+    this.connection.beginTurn();
+    this.connection.ping();
+    this.connection.close(1000);
+    this.connection.fail(new Fault('peer-failed'));
+    insist(this.#endings === 1, 'it was closed again');
     this.#judgeWritten();
   }
 

@@ -172,6 +172,29 @@ const SALAD = fc
     maxLength: 25,
   })
   .map((parts) => parts.join(''));
+const TOKENS = [
+  '{',
+  '}',
+  '[',
+  ']',
+  ':',
+  ',',
+  '"a"',
+  '"',
+  '\\',
+  'u12',
+  '-',
+  '0',
+  '12',
+  '.5',
+  'e',
+  'E+1',
+  'true',
+  'nul',
+  ' ',
+  '\n',
+];
+const ALMOST_JSON = fc.array(fc.constantFrom(...TOKENS), { maxLength: 10 }).map((tokens) => tokens.join(''));
 const LINES = fc
   .array(
     fc.tuple(fc.string({ unit: 'binary-ascii', maxLength: 150 }), fc.constantFrom('\r\n', '\n', '\r', 'aab')),
@@ -188,10 +211,10 @@ export const framings: Target = {
     .tuple(
       fc.oneof(fc.nat(CHOICES.length - 1), fc.constant(0)),
       fc.nat(BOUNDS.length - 1),
-      fc.oneof(SALAD, LINES, JSON_VALUES),
+      fc.oneof(SALAD, LINES, JSON_VALUES, ALMOST_JSON),
     )
     .map(([framing, bound, stream]) => latin1(String.fromCharCode(framing, bound) + stream)),
-  words: PARTS,
+  words: [...PARTS, ...TOKENS],
   run(input) {
     if (input.length < 2) return;
     const choice = CHOICES[input[0]! % CHOICES.length]!;
