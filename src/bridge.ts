@@ -433,10 +433,10 @@ export class Bridge implements ConnectionHandler, SegmentSink {
 
   /**
    * While the last of the client's bytes are delivered, what its peer sends has nowhere to go. It is read all the same
-   * where the peer takes nothing: one that is not read may not read either.
+   * where the peer takes nothing: one that is not read may not read either. An echo never does.
    */
   #readWhileHeld(): void {
-    if (this.#connection.receivable) this.#peer?.pause();
+    if (this.#connection.receivable && !this.isPeerWithin) this.#peer?.pause();
     else this.#peer?.resume();
   }
 

@@ -230,9 +230,10 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
    */
   close(code: number, reason?: string, deliver = false): void {
     if (this.#state !== 'open') return;
-    this.#outbound.close(encodeClose(code, reason));
+    const payload = encodeClose(code, reason);
     this.#delivering = deliver;
     this.#become('closing');
+    this.#outbound.close(payload);
     if (!deliver) this.discard();
   }
 
@@ -254,8 +255,10 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
       this.#outbound.write(this.#opening.refusal(fault.status, fault.message, fault.headers));
     } else if (this.#delivers) {
       this.#inbound.flush();
-      if (fault.close !== ABNORMAL && !this.#hasSentClose())
+      if (fault.close !== ABNORMAL && !this.#hasSentClose()) {
+        this.#become('closing');
         this.#outbound.close(encodeClose(fault.close, fault.message));
+      }
     }
     this.#end({ by: 'fault', fault });
   }
@@ -413,7 +416,9 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
           ? this.#decoder.decode(rest)
           : this.#decoder.decodeInto(rest, target, this.#fast!.kernel);
       this.#inbound.flush();
+      // Nothing taken, and nothing that has to wait: it was stopped from within.
       if (taken === rest.length || this.#state === 'closed') return;
+      if (taken === 0 && !this.#inbound.held) return;
       rest = rest.subarray(taken);
       if (this.#inbound.held) {
         this.#keep(this.#own(rest));
@@ -430,6 +435,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
       return;
     }
     // §5.5.1: answered by a Close with the same code.
+    this.#become('closing');
     this.#outbound.close(encodeClose(status.code));
     this.#end({ by: 'client', status });
   }
@@ -458,7 +464,9 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   #end(ending: Ending): void {
     if (this.#state === 'closed') return;
     this.#decoder.stop();
-    this.#lost += this.#inbound.stop();
+    const lost = this.#inbound.stop();
+    // Of a message that breaks a rule nothing was to be delivered any more.
+    if (ending.by !== 'fault') this.#lost += lost;
     this.#opening = undefined;
     this.#drop();
     this.#become('closed');

@@ -7,7 +7,7 @@
 import * as crypto from 'node:crypto';
 import { Fault } from '../errors.ts';
 import { type ExtensionOffer, parseExtensions } from './extensions.ts';
-import { isFieldValue, isToken, listElements, listIncludes } from './http-syntax.ts';
+import { isAuthority, isFieldValue, isToken, listElements, listIncludes } from './http-syntax.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** What a client asked for, when all of it is in order. */
@@ -88,7 +88,7 @@ function checkTarget(target: string): { target: string; authority?: string } {
   const query = rest.indexOf('?');
   const pathStart = Math.min(slash < 0 ? rest.length : slash, query < 0 ? rest.length : query);
   const authority = rest.slice(0, pathStart);
-  if (authority === '' || authority.includes('@')) throw new Fault('target-invalid', { target });
+  if (!isAuthority(authority)) throw new Fault('target-invalid', { target });
   const path = rest.slice(pathStart);
   return { target: path.startsWith('/') ? path : `/${path}`, authority };
 }

@@ -6,9 +6,7 @@ const TOKEN_PUNCTUATION = "!#$%&'*+-.^_`|~";
 const TOKEN = new Uint8Array(256);
 for (let byte = 0; byte < 128; byte += 1) {
   const char = String.fromCharCode(byte);
-  const letterOrDigit =
-    (char >= '0' && char <= '9') || (char >= 'A' && char <= 'Z') || (char >= 'a' && char <= 'z');
-  if (letterOrDigit || TOKEN_PUNCTUATION.includes(char)) TOKEN[byte] = 1;
+  if (isAlphanumeric(char) || TOKEN_PUNCTUATION.includes(char)) TOKEN[byte] = 1;
 }
 
 export const CR = 0x0d;
@@ -71,4 +69,16 @@ export function trimOws(text: string): string {
 
 export function isOws(code: number): boolean {
   return code === SP || code === HTAB;
+}
+
+/** RFC 3986 §3.2 without user information, which no request has: a host name, an address, a port. */
+export function isAuthority(text: string): boolean {
+  for (const char of text) if (!isAlphanumeric(char) && !AUTHORITY_SIGNS.includes(char)) return false;
+  return text !== '';
+}
+
+const AUTHORITY_SIGNS = "-._~!$&'()*+,;=%:[]";
+
+function isAlphanumeric(char: string): boolean {
+  return (char >= 'a' && char <= 'z') || (char >= 'A' && char <= 'Z') || (char >= '0' && char <= '9');
 }

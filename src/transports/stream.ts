@@ -201,12 +201,21 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   onEnded(): void {
-    if (!this.#ending && wasReset(this.#socket, this.unsent)) {
+    if (this.#ending) {
+      this.#ended = true;
+    } else if (this.unsent > 0) {
+      // If it was a reset, the write that waits sees it in the next turn.
+      setImmediate(() => this.#tellEnd());
+    } else if (wasReset(this.#socket)) {
       this.#socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
-      return;
+    } else {
+      this.#tellEnd();
     }
+  }
+
+  #tellEnd(): void {
     this.#ended = true;
-    if (!this.#ending) this.#handler?.onEnd();
+    if (!this.#ending && !this.#closed && this.#error === undefined) this.#handler?.onEnd();
   }
 
   onClosed(): void {
@@ -302,12 +311,11 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * Whether what looks like an end was a reset. One that comes right behind data looks the same to libuv as a FIN: it sees
- * both at once, and does not read the error any more. A write of nothing does.
+ * both at once, and does not read the error any more. A write of nothing does, if none waits before it.
  */
-function wasReset(socket: Socket, unsent: number): boolean {
+function wasReset(socket: Socket): boolean {
   const handle = (socket as Socket & { _handle?: SocketHandle | null })._handle;
-  // Behind a write that waits this one would wait, too; that one will see the error.
-  if (directWrite === undefined || handle == null || unsent > 0) return false;
+  if (directWrite === undefined || handle == null) return false;
   const result = directWrite(handle, NOTHING);
   if (typeof result !== 'number') {
     result.oncomplete = () => {};

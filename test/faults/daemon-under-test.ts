@@ -59,6 +59,9 @@ export class DaemonUnderTest {
       '0',
       '-k',
       '0',
+      // A head that dribbles may take its time where the machine has much to do.
+      '--head-time',
+      '0',
       '-b',
       BACKEND,
       '--compression',

@@ -3,14 +3,14 @@ import { expectations } from './oracle.ts';
 import { describe, type Plan } from './plan.ts';
 import type { Outcome } from './session.ts';
 
-export function showFailure({ plan, problems, seen, lines }: Outcome, kernel: string): string {
+export function showFailure({ plan, problems, seen, lines, up }: Outcome, kernel: string): string {
   const only = `--seed ${plan.seed} --only ${plan.index}${kernel === 'off' ? ' --kernel off' : ''}`;
   return [
     '',
     `FAILED session ${plan.index} of seed ${plan.seed}`,
     `  plan      ${describe(plan)}`,
     ...problems.map((problem) => `  wrong     ${problem}`),
-    ...expectations(plan).map((expectation) => `  expected  ${JSON.stringify(expectation)}`),
+    ...expectations(plan, up.sent).map((expectation) => `  expected  ${JSON.stringify(expectation)}`),
     `  seen      ${seen}`,
     ...lines.map((line) => `  log       ${line}`),
     `  again     npm run faults -- ${only}`,
@@ -36,20 +36,11 @@ export function showSummary(
     tableRow(['', 'sessions', 'failed', 'to peers', 'arrived', 'to clients', 'arrived', 'lost']),
     ...[...rows, ['all', outcomes] as const].map(([name, some]) => tableRow(summary(name, some))),
     '',
-    ...groups(
-      outcomes.filter(({ known }) => known !== undefined),
-      ({ known }) => known!,
-    ).map(showKnown),
     ...aftermath.map((problem) => `the daemon afterwards: ${problem}`),
     `${outcomes.length} sessions in ${seconds.toFixed(0)} s; lost: bytes that no rule lets be lost`,
     `${passed} passed, ${failed} failed`,
     '',
   ].join('\n');
-}
-
-/** What should not be, but is known to be, and does not count as a failure. */
-function showKnown([known, outcomes]: readonly [string, readonly Outcome[]]): string {
-  return `known: ${known}: ${outcomes.length} sessions, the first of them ${outcomes[0]!.plan.index}`;
 }
 
 function kind({ peer, compression }: Plan): string {

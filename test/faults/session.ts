@@ -42,7 +42,6 @@ export interface Outcome {
   /** None: it passed. */
   readonly problems: readonly string[];
   /** It passed, but in a way that it should not go: what happened. */
-  readonly known: string | undefined;
   readonly seen: string;
   readonly lines: readonly string[];
   readonly up: Way;
@@ -133,7 +132,7 @@ class Session {
       line === undefined
         ? undefined
         : judge({ plan: this.#plan, up: this.#up, down: this.#down, client, peer, line });
-    const problems = [...this.failures, ...(judged?.problems ?? [])];
+    const problems = [...this.failures, ...(judged ?? [])];
     const lost = (way: string) =>
       problems.reduce(
         (sum, text) => sum + Number(new RegExp(`^(\\d+) of \\d+ bytes ${way} `).exec(text)?.[1] ?? 0),
@@ -143,7 +142,6 @@ class Session {
     return {
       plan: this.#plan,
       problems,
-      known: problems.length === 0 ? judged?.known : undefined,
       seen: `${client.seen}; ${peer?.seen ?? 'no peer'}`,
       lines: line?.lines ?? this.#surroundings.daemon.linesOf(this.#target),
       up: {
@@ -170,7 +168,8 @@ class Session {
     if (peer === undefined || peer.over) return true;
     if (!isDatagram(this.#plan)) return !peer.reached && !this.#line!.fields.has('up');
     return (
-      !expectations(this.#plan).some(({ up }) => up === 'all') || this.#line!.fields.get('up') === undefined
+      !expectations(this.#plan, this.#up.payload.length).some(({ up }) => up === 'all') ||
+      this.#line!.fields.get('up') === undefined
     );
   }
 

@@ -82,8 +82,6 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const TAKEN_BY_US_ALONE: Readonly<Record<string, (request: OpeningRequest, head: RequestHead) => boolean>> = {
   // RFC 9112 §2.3: a higher minor version is to be understood as 1.1. llhttp knows no other.
   HPE_INVALID_VERSION: (_, { version }) => version !== 'HTTP/1.1',
-  // We look for no more than `@` in the authority of an absolute-form target, and give it to backends as Host.
-  HPE_INVALID_URL: (_, { target }) => /^[a-z]+:\/\/[^/?]*["<>\\^`{|}]/i.test(target),
   // RFC 9112 §5: a tab behind a value is no part of it.
   HPE_INVALID_CONTENT_LENGTH: ({ headers }) => headers.get('content-length') === '0',
 };
