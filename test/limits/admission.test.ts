@@ -5,13 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { DaemonAtPath, openAt } from '../support/daemon-at-path.ts';
 import { serve, until } from '../support/in-process.ts';
-import {
-  connectFrom,
-  counted,
-  expectAnswer,
-  expectEchoed,
-  expectServed,
-} from '../support/limits.ts';
+import { connectFrom, counted, expectAnswer, expectEchoed, expectServed } from '../support/limits.ts';
 import { clientClose, request } from '../support/raw-client.ts';
 
 const ECHO = 'echo://';
