@@ -80,8 +80,12 @@ export class StalledConnections {
   }
 
   /** All of them leave at once. */
-  async close(): Promise<void> {
+  leave(): void {
     for (const socket of [...this.#clients, ...this.#peers]) socket.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.leave();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 }
