@@ -63,6 +63,22 @@ async function echoingPeers() {
   };
 }
 
+/** A backend that takes all descriptors at `/hungry/…` and gives them back at `/sated`. */
+const hungryBackend = (peers: Readonly<Record<string, string>>) => `
+  import { closeSync, openSync } from 'node:fs';
+  const peers = ${JSON.stringify(peers)};
+  const taken = [];
+  export default { apiVersion: 1, kind: 'backend', name: 'hungry', options: {}, create: () => ({
+    async query({ path }) {
+      if (path === '/sated') {
+        for (const file of taken.splice(0)) closeSync(file);
+        return { peer: 'echo://' };
+      }
+      try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+      return { peer: peers[path.split('/').at(-1)], framing: 'binary' };
+    } }) };
+`;
+
 /** Sends a request at once and says how it was answered: 0 if there was no answer. */
 async function ask(daemon: Daemon): Promise<{ client: RawClient; status: number }> {
   const client = await RawClient.connect(daemon);
@@ -151,37 +167,40 @@ describe('a daemon that may open 100 files', () => {
     for (const answer of answers) answer?.client.stream.destroy();
   });
 
-  test('answers 503 if a dial finds no descriptor left, whoever has taken them', async () => {
-    const plugin = join(folder, 'hungry.mjs');
+  test('answers 503 if a dial finds no descriptor left, whoever has taken them, and serves again when there are some', async () => {
     await using peers = await echoingPeers();
+    const plugin = join(folder, 'hungry.mjs');
     writeFileSync(
       plugin,
-      `import { closeSync, openSync } from 'node:fs';
-      const taken = [];
-      export default { apiVersion: 1, kind: 'backend', name: 'hungry', options: {}, create: () => ({
-        async query({ path }) {
-          if (path === '/hungry') try { for (;;) taken.push(openSync('/dev/null')); } catch {}
-          if (path === '/sated') for (const file of taken.splice(0)) closeSync(file);
-          return { peer: path === '/sated' ? 'echo://' : '${peers.address}', framing: 'binary' };
-        } }) };`,
+      hungryBackend({ tcp: peers.address, unix: 'unix:///nowhere', udp: 'udp://127.0.0.1:9' }),
     );
     await using daemon = await startDaemon(['-b', plugin], process.env, under(FILES));
-    const inside = await RawClient.open(daemon);
-    const others = [await RawClient.connect(daemon), await RawClient.connect(daemon)];
-    await inside.expectOpen();
-    const hungry = others[0]!;
-    hungry.send(request({ requestLine: 'GET /hungry HTTP/1.1' }));
-    await expectAnswer(hungry, 503, 'too many connections', 5);
-    await until('the line', () => daemon.output().includes('why=descriptors-full'));
-    expect(daemon.output()).toMatch(/ refused id=\d+ .*status=503 .*why=descriptors-full .*EMFILE/);
-    await inside.expectOpen();
-    const sated = others[1]!;
-    sated.send(request({ requestLine: 'GET /sated HTTP/1.1' }));
+    const ask = (client: RawClient, path: string) =>
+      client.send(request({ requestLine: `GET ${path} HTTP/1.1` }));
+    // While there are descriptors left for them.
+    const before = descriptorsOf(daemon);
+    const inside = await RawClient.connect(daemon);
+    ask(inside, '/sated');
+    await inside.expectAccepted();
+    const kinds = ['tcp', 'unix', 'udp'];
+    const clients = await Promise.all([...kinds, 'sated'].map(() => RawClient.connect(daemon)));
+    await until('all of them', () => descriptorsOf(daemon) === before + 5);
+    for (const [i, kind] of kinds.entries()) {
+      ask(clients[i]!, `/hungry/${kind}`);
+      await expectAnswer(clients[i]!, 503, 'too many connections', 5);
+    }
+    const lines = () => [
+      ...daemon.output().matchAll(/ refused id=\d+ .*status=503 .*why=descriptors-full .*EMFILE/g),
+    ];
+    await until('the lines', () => lines().length === kinds.length);
+    await expectEchoed(inside);
+    const sated = clients.at(-1)!;
+    ask(sated, '/sated');
     await sated.expectAccepted();
     await expectEchoed(sated);
     for (const client of [inside, sated]) client.stream.destroy();
     await daemon.stop();
-    expect(daemon.output()).toMatch(/ counters .*refused-descriptors-full=1/);
+    expect(daemon.output()).toMatch(/ counters .*refused-descriptors-full=3/);
   });
 });
 
