@@ -28,19 +28,19 @@ describe('the limit of open files', () => {
 
 describe('of so many open files', () => {
   test.each([
-    // [files, kept back, for connections]
-    [100, 64, 36],
-    [512, 64, 448],
-    [1_024, 128, 896],
-    [4_096, 512, 3_584],
-    [65_536, 1_024, 64_512],
-    [1 << 20, 1_024, (1 << 20) - 1_024],
-  ])('%i, %i are kept back and %i are for connections', (files, reserve, share) => {
+    // [files, kept for answers, for connections]; 32 are the daemon's own.
+    [100, 48, 20],
+    [512, 64, 416],
+    [1_024, 128, 864],
+    [4_096, 512, 3_552],
+    [65_536, 1_024, 64_480],
+    [1 << 20, 1_024, (1 << 20) - 1_056],
+  ])('%i, %i are kept for answers and %i are for connections', (files, reserve, share) => {
     expect(reserveOf(files)).toBe(reserve);
     expect(shareOf(files)).toBe(share);
   });
 
-  test.each([1, 10, 64, 65, 66])('%i, there are always those of one connection', (files) => {
+  test.each([1, 10, 64, 80, 82])('%i, there are always those of one connection', (files) => {
     expect(shareOf(files)).toBe(PER_CONNECTION);
   });
 });
@@ -57,4 +57,15 @@ test(`what filesFor says is enough, and hardly more than that (TEST_SEED=${SEED}
   };
   for (let connections = 1; connections <= 5_000; connections += 1) check(connections);
   for (let i = 0; i < 2_000; i += 1) check(random.int(5_000, 500_000));
+});
+
+test('all that connections, answers and further dials may take leaves the daemon what it needs itself', () => {
+  // Node's own, and a look-up in each thread of the pool.
+  const needed = 20 + 4;
+  for (let files = 100; files <= 70_000; files += 1) {
+    // As the daemon divides it.
+    const answers = reserveOf(files) >> 1;
+    const dials = reserveOf(files) >> 2;
+    expect(files - shareOf(files) - answers - dials, `${files} files`).toBeGreaterThanOrEqual(needed);
+  }
 });

@@ -89,6 +89,7 @@ test('connection-rate: who is faster than its burst gets 429, another address is
     const client = await served.connect();
     client.send(request());
     ({ status } = await client.readResponse());
+    client.stream.destroy();
   }
 });
 

@@ -53,6 +53,7 @@ test('max-lag: while a plugin blocks the thread new clients get 503; those insid
     const client = await served.connect();
     client.send(request());
     ({ status } = await client.readResponse());
+    client.stream.destroy();
   }
 });
 
