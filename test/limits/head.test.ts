@@ -41,7 +41,7 @@ test('head-fields: one field too many is answered 431, and as many as allowed ar
 });
 
 test('head-time: counts from the accept, so that a byte now and then does not help', async () => {
-  const served = await serve({ peer: ECHO, limits: { headTimeout: 800 } });
+  const served = await serve({ peer: ECHO, limits: { headTimeout: 1_500 } });
   const other = await served.open();
   const [silent, slow] = [await served.connect(), await served.connect()];
   slow.send(request().subarray(0, -2), Buffer.from('X-Slow: '));

@@ -165,7 +165,7 @@ test('life-time: a connection is ended by 1008 when it is so old, whatever it ca
 });
 
 test('drain: clients get 1001 behind what is queued; who does not answer is cut, and the log counts them', async () => {
-  const served = await serve({ framing: 'binary', limits: { drainTimeout: 3_000 } });
+  const served = await serve({ framing: 'binary', limits: { drainTimeout: 6_000 } });
   const [good, silent] = [await served.bridge(), await served.bridge()];
   await served.fillClient(good, FLOOD);
   const stopped = served.daemon.stop();
