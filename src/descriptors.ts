@@ -12,7 +12,7 @@ const UNLIMITED = 1 << 20;
 /** A client and its peer: what a connection takes until it is known that its peer lies within the daemon. */
 export const PER_CONNECTION = 2;
 
-/** Files and sockets that there are without any connection: 20 are Node's and the listener's; look-ups, the log, plugins. */
+/** Files and sockets that there are without any connection: some 22 are Node's and the listener's; look-ups, the log, plugins. */
 const OWN = 32;
 
 /** Those who are refused, and further dials: three quarters of it at most. */

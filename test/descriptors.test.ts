@@ -61,7 +61,7 @@ test(`what filesFor says is enough, and hardly more than that (TEST_SEED=${SEED}
 
 test('all that connections, answers and further dials may take leaves the daemon what it needs itself', () => {
   // Node's own, and a look-up in each thread of the pool.
-  const needed = 20 + 4;
+  const needed = 22 + 4;
   for (let files = 100; files <= 70_000; files += 1) {
     // As the daemon divides it.
     const answers = reserveOf(files) >> 1;

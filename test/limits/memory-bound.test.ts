@@ -21,8 +21,8 @@ import { memoryOf, type Stall, StalledConnections, settled } from '../support/st
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** An open connection with its peer: 14 to 16 KiB were measured. */
-const CONNECTION = 16 * KIB;
+/** An open connection with its peer: 16 KiB were measured on Node 20, 27 KiB on Node 26. */
+const CONNECTION = 32 * KIB;
 /** A read, and what a write of it costs besides. */
 const READ = 66 * KIB;
 /**
@@ -31,7 +31,7 @@ const READ = 66 * KIB;
  */
 const AHEAD = 320 * KIB;
 /** 18 MiB of slabs; the rest is garbage, and holes in memory. */
-const SLACK = 40 * MIB;
+const SLACK = 64 * MIB;
 
 const ASKED = process.env['TEST_BOUND'];
 const SIZES = (ASKED ?? '400:32').split(',').map((size) => size.split(':').map(Number));
