@@ -12,8 +12,11 @@ const UNLIMITED = 1 << 20;
 /** A client and its peer: what a connection takes until it is known that its peer lies within the daemon. */
 export const PER_CONNECTION = 2;
 
-/** Files and sockets of Node's own, of the log, of listeners and of plugins; those who are refused; further dials. */
-const LEAST_RESERVE = 64;
+/** Files and sockets that there are without any connection: some 22 are Node's and the listener's; look-ups, the log, plugins. */
+const OWN = 32;
+
+/** Those who are refused, and further dials: three quarters of it at most. */
+const LEAST_RESERVE = 48;
 const MOST_RESERVE = 1024;
 
 /** The number of descriptors that this process may have open. Node has raised it as far as it may. */
@@ -37,19 +40,19 @@ function toLimit(value: unknown): number {
   return Number.isInteger(number) && number > 0 ? Math.min(number, UNLIMITED) : UNLIMITED;
 }
 
-/** Descriptors that are kept from connections: an eighth of them, but enough for a few and no more than are of use. */
+/** Descriptors that are kept for answers and further dials: an eighth, but enough for a few and no more than are of use. */
 export function reserveOf(files: number): number {
   return Math.min(MOST_RESERVE, Math.max(LEAST_RESERVE, files >> 3));
 }
 
 /** Descriptors that connections may have, of so many. At least those of one. */
 export function shareOf(files: number): number {
-  return Math.max(PER_CONNECTION, files - reserveOf(files));
+  return Math.max(PER_CONNECTION, files - OWN - reserveOf(files));
 }
 
 /** How many open files so many connections need. */
 export function filesFor(connections: number): number {
-  const files = connections * PER_CONNECTION;
+  const files = OWN + connections * PER_CONNECTION;
   // Of the limit an eighth is kept back, which is a seventh of the rest.
   return files + Math.min(MOST_RESERVE, Math.max(LEAST_RESERVE, Math.ceil(files / 7)));
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { GrowingBuffer } from '../src/growing-buffer.ts';
+import { MemoryAccount, MemoryBudget } from '../src/memory-budget.ts';
 import { counting, hex, hexOf } from './support/bytes.ts';
 import { eachCut } from './support/cuts.ts';
 
@@ -104,5 +105,48 @@ describe('its cost', () => {
     expect(buffer.bytes).toBe(before);
     buffer.append(hex('01'), 0, 1);
     expect(buffer.bytes).toHaveLength(512);
+  });
+});
+
+describe('its account', () => {
+  /** A buffer, and what it counts as of a budget of 1,000 bytes. */
+  function accounted() {
+    const budget = new MemoryBudget(1_000);
+    const account = new MemoryAccount(budget);
+    return { budget, account, buffer: new GrowingBuffer(account) };
+  }
+
+  test('has the memory that was taken, not the bytes in it, and nothing after `take`', () => {
+    const { account, buffer } = accounted();
+    expect(account.held).toBe(0);
+    buffer.append(counting(10), 0, 10);
+    expect(account.held).toBe(256);
+    buffer.append(counting(300), 0, 300);
+    expect(account.held).toBe(512);
+    buffer.take();
+    expect(account.held).toBe(0);
+    buffer.take();
+    expect(account.held).toBe(0);
+  });
+
+  test('that is used up is a fault, and leaves everything as it was', () => {
+    const { budget, account, buffer } = accounted();
+    buffer.append(counting(500), 0, 500);
+    expect(() => buffer.append(counting(600), 0, 600)).toThrow(
+      expect.objectContaining({ code: 'memory-full' }),
+    );
+    expect([buffer.length, account.held, budget.used, account.overdrawn]).toEqual([500, 500, 500, false]);
+    expect(contents(buffer)).toBe(hexOf(counting(500)));
+    buffer.take();
+    buffer.append(counting(600), 0, 600);
+    expect(account.held).toBe(600);
+  });
+
+  test('that is used up does not matter to what fits', () => {
+    const { budget, buffer } = accounted();
+    buffer.append(counting(10), 0, 10);
+    budget.add(5_000);
+    buffer.append(counting(246), 0, 246);
+    expect(() => buffer.append(counting(1), 0, 1)).toThrow(expect.objectContaining({ code: 'memory-full' }));
   });
 });

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { MemoryAccount, MemoryBudget } from '../../src/memory-budget.ts';
 import { MessageBuffer } from '../../src/rfc6455/message-buffer.ts';
 import { concat, counting, hexOf } from '../support/bytes.ts';
 import { Random, SEED } from '../support/randomness.ts';
@@ -87,4 +88,63 @@ test(`random pieces come out side by side (TEST_SEED=${SEED})`, () => {
       expect(Buffer.compare(buffer.take(), expected)).toBe(0);
     }
   }
+});
+
+describe('its account', () => {
+  function accounted(limit = 1_000) {
+    const budget = new MemoryBudget(limit);
+    const account = new MemoryAccount(budget);
+    return { budget, account, buffer: new MessageBuffer(account) };
+  }
+
+  test('has the chunks that were allocated, and nothing after `take` or `clear`', () => {
+    const { account, buffer } = accounted();
+    buffer.append(counting(100), 0, 100);
+    expect(account.held).toBe(100);
+    buffer.append(counting(10), 0, 10);
+    // A chunk as long as what has come, for those that come next.
+    expect(account.held).toBe(200);
+    buffer.append(counting(90), 0, 90);
+    expect(account.held).toBe(200);
+    buffer.take();
+    expect(account.held).toBe(0);
+    buffer.append(counting(100), 0, 100);
+    buffer.clear();
+    expect(account.held).toBe(0);
+  });
+
+  test('that is used up is a fault, and nothing is taken for what did not fit', () => {
+    const { budget, account, buffer } = accounted();
+    buffer.append(counting(600), 0, 600);
+    expect(() => buffer.append(counting(500), 0, 500)).toThrow(
+      expect.objectContaining({ code: 'memory-full' }),
+    );
+    expect([account.held, budget.used]).toEqual([600, 600]);
+    buffer.clear();
+    expect(budget.used).toBe(0);
+  });
+
+  test(`is what was allocated, at every moment (TEST_SEED=${SEED})`, () => {
+    const random = new Random(SEED);
+    const { budget, account, buffer } = accounted(1_000_000_000);
+    let allocated = 0;
+    const allocate = Buffer.allocUnsafe;
+    Buffer.allocUnsafe = (size: number) => {
+      allocated += size;
+      return allocate(size);
+    };
+    try {
+      for (let i = 0; i < 2_000; i += 1) {
+        const bytes = counting(random.int(0, 3_000));
+        buffer.append(bytes, random.int(0, bytes.length), bytes.length);
+        expect(account.held).toBe(allocated);
+        if (random.next() > 0.05) continue;
+        buffer.clear();
+        allocated = 0;
+        expect(budget.used).toBe(0);
+      }
+    } finally {
+      Buffer.allocUnsafe = allocate;
+    }
+  });
 });

@@ -34,6 +34,10 @@ export class DaemonAtPath {
     return daemon;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** True once it says so; false if it has ended instead. */
   async listens(): Promise<boolean> {
     let ended = false;
