@@ -98,6 +98,9 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #clientFull = false;
   /** Since when control frames count, for their limit. */
   #refilledAt = 0;
+  /** While memory is short: since when nothing has been delivered, and how much had been by then. */
+  #stuckSince: number | undefined;
+  #deliveredBefore = 0;
   /** The next turn of the event loop was asked for, by one direction or by both: it serves both. */
   #yielding = false;
   #clientGone = false;
@@ -188,6 +191,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#peer?.tick(now);
     if (this.#peer !== undefined) this.#story.drops(this.#peer);
     this.#checkMemory();
+    if (this.#memory.pressed) this.#checkProgress(now);
+    else this.#stuckSince = undefined;
     if (this.#connection.state === 'open') this.#tickOpen(now);
     const verdict = this.#clientClock.tick(
       now,
@@ -204,12 +209,23 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     }
   }
 
+  /** Memory is short: who holds some, and delivers nothing, has to give it back. */
+  #checkProgress(now: number): void {
+    const delivered = this.#up + this.#down;
+    if (this.#memory.held === 0 || this.#stuckSince === undefined || delivered !== this.#deliveredBefore) {
+      this.#stuckSince = now;
+      this.#deliveredBefore = delivered;
+    } else if (now - this.#stuckSince >= this.#services.limits.closeTimeout) {
+      this.#closeWith(new Fault('memory-full'));
+    }
+  }
+
   #tickOpen(now: number): void {
     if (now - this.#refilledAt >= SECOND) {
       this.#refilledAt = now;
       this.#connection.refill();
     }
-    const queued = this.#client.unsent > 0 || !this.#connection.receivable;
+    const queued = this.#client.unsent + this.#peer!.unsent > 0;
     const verdict = this.#lifeClock?.tick(now, this.#up + this.#down, queued);
     if (verdict !== undefined) this.#closeWith(new Fault(verdict));
   }

@@ -97,7 +97,8 @@ export class Daemon {
     const fast = 'problem' in this.#fast ? undefined : this.#fast;
     const { limits } = options;
     const { dialTimeout, closeTimeout, stallTimeout, queuedBytes } = limits;
-    this.#memory = new MemoryBudget(limits.bufferedBytes === 0 ? defaultBudget() : limits.bufferedBytes);
+    const { bufferedBytes } = limits;
+    this.#memory = new MemoryBudget(bufferedBytes === 0 ? defaultBudget() : bufferedBytes, 2 * closeTimeout);
     this.#loop = new LoopWatch(limits.lag);
     this.#door = new Door({
       limits,
@@ -144,7 +145,7 @@ export class Daemon {
       dialing: { ...this.#services.dialing, slabs: undefined },
     };
     this.#server = createServer(
-      { ...streamOptions(queuedBytes), highWaterMark: queuedBytes, noDelay: true },
+      { ...streamOptions(queuedBytes), highWaterMark: 1, noDelay: true },
       (socket) => this.#accept(socket, plain),
     );
   }
@@ -266,6 +267,8 @@ export class Daemon {
   /** Ends everything at once, and takes away what lies in the file system. Nothing is waited for. */
   cut(): void {
     this.#stopListening();
+    clearInterval(this.#ticker);
+    this.#door.cut();
     for (const bridge of [...this.#bridges]) bridge.cut();
   }
 
@@ -345,6 +348,7 @@ export class Daemon {
   #tick(): void {
     const now = performance.now();
     this.#loop.tick(now);
+    this.#memory.tick(now);
     this.#door.overloaded = this.#loop.overloaded;
     for (const bridge of this.#bridges) bridge.tick(now);
     this.#door.tick(now);

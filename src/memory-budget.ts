@@ -3,8 +3,9 @@
  * message, for a peer that is still being dialled.
  *
  * Each connection has a bound of its own for each of these, but ten thousand of them at that bound are more than a
- * machine has. Over the budget whoever wants more is refused it and ends, new connections are refused, and who makes no
- * progress is given up sooner. Well over it, whoever wants more is cut, which frees what it held.
+ * machine has. Over the budget whoever wants more is refused it and ends, and new connections are refused. Well over it,
+ * whoever wants more is cut, which frees what it held. And for as long as anybody had to be refused, and a while longer,
+ * who holds something and makes no progress is given up sooner (`pressed`), or a few who are silent could keep all of it.
  *
  * What counts is memory that was taken because bytes came, never because somebody announced them. What does not count:
  * what a connection takes anyway, the slabs that they share, zlib's windows (docs/reliability.md).
@@ -28,11 +29,37 @@ export function defaultBudget(): number {
 
 export class MemoryBudget {
   readonly limit: number;
+  readonly #lasting: number;
   #used = 0;
+  /** Somebody was refused since the last tick. */
+  #refused = false;
+  #pressedUntil = Number.NEGATIVE_INFINITY;
+  #pressed = false;
 
-  /** @param limit in bytes */
-  constructor(limit: number) {
+  /**
+   * @param limit in bytes
+   * @param lasting how long memory counts as short behind a refusal, in ms
+   */
+  constructor(limit: number, lasting = 0) {
     this.limit = limit;
+    this.#lasting = lasting;
+  }
+
+  /** Looks whether memory is short. `now` is in ms of a monotonic clock. */
+  tick(now: number): void {
+    if (this.#refused || this.full) this.#pressedUntil = now + this.#lasting;
+    this.#refused = false;
+    this.#pressed = now < this.#pressedUntil;
+  }
+
+  /** Whether memory is short, or was a moment ago. */
+  get pressed(): boolean {
+    return this.#pressed || this.full;
+  }
+
+  /** Somebody has asked for what there is not. */
+  refuse(): void {
+    this.#refused = true;
   }
 
   /** Bytes that wait. */
@@ -77,7 +104,7 @@ export class MemoryAccount {
 
   /** Whether memory is short, whoever uses it. */
   get pressed(): boolean {
-    return this.#budget.full;
+    return this.#budget.pressed;
   }
 
   /** Takes so many bytes more, which are there already, or gives them back if they are negative. */
@@ -94,6 +121,7 @@ export class MemoryAccount {
     this.#budget.add(bytes);
     if (this.#budget.full) {
       this.#budget.add(-bytes);
+      this.#budget.refuse();
       return false;
     }
     this.#held += bytes;

@@ -86,6 +86,10 @@ export class DatagramTransport implements Transport, DatagramEvents {
     else this.resume();
   }
 
+  get unsent(): number {
+    return this.#unsentBytes;
+  }
+
   /** Bytes that were written and never left. */
   get undelivered(): number {
     return this.#undelivered;

@@ -5,6 +5,7 @@ export class EchoTransport implements Transport {
   readonly kind = 'message';
   readonly maximum = Number.POSITIVE_INFINITY;
   readonly dropped = 0;
+  readonly unsent = 0;
   readonly undelivered = 0;
   #handler: TransportHandler | undefined;
   #paused = false;

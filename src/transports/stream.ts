@@ -38,6 +38,8 @@ export const HIGH_WATER = 128 * 1024;
 export const streamOptions = (queuedBytes = HIGH_WATER) => ({
   allowHalfOpen: true,
   writableHighWaterMark: queuedBytes,
+  // While it is paused an ordinary socket reads on until that is exceeded: by one read.
+  readableHighWaterMark: 1,
 });
 
 /** 60 s: sooner than routers forget a connection that is quiet. Ten probes at intervals of a second follow. */
@@ -220,7 +222,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
 
   onClosed(): void {
     this.#closed = true;
-    this.#count(0);
+    this.#setCounted(0);
     this.#handler?.onClose(this.#error);
   }
 
@@ -236,7 +238,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   onSent(): void {
-    this.#count(this.#queued);
+    this.#count();
     if (!this.#full || this.#ending) return;
     this.#full = false;
     this.#handler?.onDrain();
@@ -245,7 +247,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   tick(now: number): void {
     if (this.#closed) return;
     const unsent = this.unsent;
-    this.#count(this.#queued);
+    this.#count();
     if (unsent === 0 && !this.#ending) {
       // Most connections, most of the time: no more is looked at.
       this.#progressAt = undefined;
@@ -288,22 +290,24 @@ export class StreamTransport implements Transport, SlabSocketOwner {
     return stallTimeout === 0 ? closeTimeout : Math.min(stallTimeout, closeTimeout);
   }
 
-  get #queued(): number {
-    return this.#fast?.cost ?? this.unsent;
-  }
-
   #isFree(): boolean {
-    const queued = this.#queued;
-    this.#count(queued);
-    if (queued < this.#mostQueued) return true;
+    this.#count();
+    if ((this.#fast?.cost ?? this.unsent) < this.#mostQueued) return true;
     this.#full = true;
     return false;
   }
 
-  #count(queued: number): void {
-    if (queued === this.#counted || this.#memory === undefined) return;
-    this.#memory.add(queued - this.#counted);
-    this.#counted = queued;
+  /** What waits to be sent; and what an ordinary socket has read, and hands on only when it is not paused. */
+  #count(): void {
+    if (this.#memory === undefined) return;
+    const waiting = this.#fast?.cost ?? this.unsent + this.#socket.readableLength;
+    this.#setCounted(waiting);
+  }
+
+  #setCounted(waiting: number): void {
+    if (waiting === this.#counted) return;
+    this.#memory?.add(waiting - this.#counted);
+    this.#counted = waiting;
   }
 }
 

@@ -9,6 +9,8 @@ export interface Transport {
   readonly kind: 'stream' | 'message';
   /** Largest message that can be written, in bytes. Infinity for a stream. */
   readonly maximum: number;
+  /** Bytes that were written and have not left yet. */
+  readonly unsent: number;
   /** Bytes that were written and could not be delivered, because the endpoint broke or was destroyed before. */
   readonly undelivered: number;
   /** Messages from the endpoint that were thrown away, because they came faster than they were taken. */

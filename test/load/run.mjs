@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { memory, mostFiles } from '../../bench/proc.mjs';
-import { reserveOf } from '../../dist/src/descriptors.js';
+import { shareOf } from '../../dist/src/descriptors.js';
 import { startDaemon, unforeseen } from './daemon.mjs';
 import { disturbed, endings, lost, notDelivered, some } from './oracle.mjs';
 import { digits, mib, Verdict } from './verdict.mjs';
@@ -47,9 +47,8 @@ const say = (line) => process.stderr.write(`load: ${line}\n`);
  * daemon. What comes in between is not let in for lack of a second one, so a few are left over for those on their way.
  */
 function tcpConnections({ connections, slow, floods }) {
-  const files = mostFiles();
   const hostile = FILES_OF_A_FLOOD * floods + FILES_OF_A_HEAD * slow;
-  const left = files - reserveOf(files) - hostile - connections - ON_THEIR_WAY;
+  const left = shareOf(mostFiles()) - hostile - connections - ON_THEIR_WAY;
   return Math.max(0, Math.min(connections, left));
 }
 
