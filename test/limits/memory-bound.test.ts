@@ -25,11 +25,6 @@ const MIB = 1024 * KIB;
 const CONNECTION = 32 * KIB;
 /** A read, and what a write of it costs besides. */
 const READ = 66 * KIB;
-/**
- * What Node has read in advance from sockets that are paused, where there are no slabs: of the client up to max-queued and
- * a read, of the peer up to Node's own 64 KiB and a read. It does not count as waiting. 195 KiB were measured.
- */
-const AHEAD = 320 * KIB;
 /** 18 MiB of slabs; the rest is garbage, and holes in memory. */
 const SLACK = 64 * MIB;
 
@@ -88,8 +83,7 @@ describe.each(CASES)(
       connections.flood();
       await settled(resident, MIB);
       const { peak } = memoryOf(daemon.pid);
-      const each = CONNECTION + READ + (kernel === 'off' ? AHEAD : 0);
-      const bound = base + count * each + 1.25 * mib * MIB + SLACK;
+      const bound = base + count * (CONNECTION + READ) + 1.25 * mib * MIB + SLACK;
       if (ASKED !== undefined) {
         const [took, idly, most] = [peak - base, idle - base, bound - base].map((bytes) =>
           Math.round(bytes / MIB),
