@@ -175,6 +175,38 @@ describe('life-timeout', () => {
     expect(Number(fields['down']) + Number(fields['undelivered-down'])).toBe(FLOOD_BYTES);
   });
 
+  test('while a peer takes nothing: the wait has an end, and what it did not get is counted', async () => {
+    const served = await serve({ limits: { lifeTimeout: 1_000, closeTimeout: 300, stallTimeout: 2_000 } });
+    const pair = await served.bridge();
+    await served.fillPeer(pair);
+    expect((await pair.client.readClose()).code).toBe(1008);
+    pair.client.send(clientClose(1008));
+    await pair.client.stream.rest();
+    const fields = await served.ended();
+    expect(fields['why']).toBe('life-timeout');
+    expect(Number(fields['undelivered-up'])).toBeGreaterThan(0);
+    pair.peer.socket.resume();
+    const got = await pair.peer.rest();
+    expectPattern(got);
+    // A write of which the system has taken a part counts whole: nothing is missing from the count.
+    expect(got.length + Number(fields['undelivered-up'])).toBeGreaterThanOrEqual(Number(fields['up']));
+    expect(got.length).toBeLessThan(Number(fields['up']));
+  });
+
+  test('and then the peer ends its side: what the client sends until its Close is delivered all the same', async () => {
+    const served = await serve({ limits: { lifeTimeout: 300 } });
+    const { client, peer } = await served.bridge();
+    expect((await client.readClose()).code).toBe(1008);
+    peer.end();
+    await until('the end of the peer', () => served.socketToPeer(peer).readableEnded);
+    client.send(frames(pattern(MIB)), clientClose(1008));
+    expectPattern(await peer.take(MIB), MIB);
+    await peer.expectEnd();
+    await client.stream.expectEnd();
+    client.stream.end();
+    expect(await served.ended()).toMatchObject({ why: 'life-timeout', up: `${MIB}` });
+  });
+
   test('with a peer of datagrams: it gets each message until the client’s Close', async () => {
     const udp = await UdpPeer.listen();
     const served = await serve({ peer: udp.address, limits: { lifeTimeout: 300 } });

@@ -216,6 +216,19 @@ describe('under compression', () => {
     expect(fields).not.toHaveProperty('undelivered-down');
   });
 
+  test('a Close of the client while 16 MiB of the peer are deflated: it gets all that was taken, then its Close', async () => {
+    const { served, client, peer } = await compressing();
+    peer.write(FLOOD);
+    const first = (await client.readMessage()).data;
+    client.send(clientClose(1000));
+    const { bytes, code } = await heard(client);
+    expect(code).toBe(1000);
+    await client.stream.expectEnd();
+    leave({ client, peer });
+    const { down } = await served.ended();
+    expectPattern(Buffer.concat([first, bytes]), Number(down));
+  });
+
   test('3 MiB each way, and a Close of the client: both get all', async () => {
     const { served, client, peer } = await compressing();
     peer.write(pattern(3 * MIB));

@@ -293,6 +293,51 @@ describe('a stop while', () => {
     expectPattern(await pair.peer.rest());
   });
 
+  test('a peer does not read, and is given up: what it did not get is counted, and the stop ends', async () => {
+    const served = await serve({ limits: { drainTimeout: 60_000, stallTimeout: 500 } });
+    const pair = await served.bridge();
+    await served.fillPeer(pair);
+    const stopped = served.daemon.stop();
+    expect((await pair.client.readClose()).code).toBe(1001);
+    pair.client.send(clientClose(1001));
+    await pair.client.stream.expectEnd();
+    pair.client.stream.end();
+    expect(await stopped).toBe(0);
+    const fields = await served.ended();
+    expect(fields['why']).toBe('stopping');
+    expect(Number(fields['undelivered-up'])).toBeGreaterThan(0);
+  });
+
+  test('its peer ends before the client has answered: what the client sends is delivered all the same', async () => {
+    const served = await serve();
+    const { client, peer } = await served.bridge();
+    const stopped = served.daemon.stop();
+    expect((await client.readClose()).code).toBe(1001);
+    peer.end();
+    await until('the end of the peer', () => served.socketToPeer(peer).readableEnded);
+    client.send(frames(pattern(MIB)), clientClose(1001));
+    expectPattern(await peer.take(MIB), MIB);
+    await peer.expectEnd();
+    await client.stream.expectEnd();
+    client.stream.end();
+    expect(await stopped).toBe(0);
+    expectNothingLost(served);
+  });
+
+  test('its peer resets before the client has answered: what it sends then is counted, and its Close ends it', async () => {
+    const served = await serve();
+    const pair = await served.bridge();
+    await served.fillPeer(pair);
+    const stopped = served.daemon.stop();
+    expect((await pair.client.readClose()).code).toBe(1001);
+    pair.peer.reset();
+    pair.client.send(clientClose(1001));
+    await pair.client.stream.expectEnd();
+    pair.client.stream.end();
+    expect(await stopped).toBe(0);
+    expect(Number((await served.ended())['undelivered-up'])).toBeGreaterThan(0);
+  });
+
   test('both directions are full, until both sides read', async () => {
     const served = await serve({ limits: { drainTimeout: 15_000 } });
     const pair = await served.bridge();
