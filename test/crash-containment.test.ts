@@ -417,7 +417,7 @@ describe('a backend', () => {
   ])('whose close %s does not keep the daemon from stopping', async (_, close) => {
     const served = await serve({
       backend: { query: async () => ({ peer: 'echo://' }), close },
-      limits: { drainTimeout: 500 },
+      limits: { drainTimeout: 3_000 },
       errors: /backend did not close/,
     });
     const client = await served.open();

@@ -205,11 +205,11 @@ describe('keep, with a peer that ends its side', () => {
   });
 
   test('and then takes nothing for too long: 1013', async () => {
-    const scene = await overTcp({ ...KEEP, limits: { stallTimeout: 500 } });
-    const { served, client, peer } = scene;
+    const { served, client, peer } = await overTcp({ ...KEEP, limits: { stallTimeout: 500 } });
     peer.end();
     await client.expectOpen();
-    await served.fillPeer(scene);
+    peer.socket.pause();
+    client.send(framedFlood());
     await client.expectClosedByServer(1013);
     client.stream.end();
     expect(await served.ended()).toMatchObject({ why: 'peer-stalled' });
