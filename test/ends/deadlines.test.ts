@@ -178,7 +178,7 @@ describe('life-timeout', () => {
     expect(Number(fields['down']) + Number(fields['undelivered-down'])).toBe(FLOOD_BYTES);
   });
 
-  test('while a peer takes nothing: the wait has an end, and what it did not get is counted', async () => {
+  test('while a peer takes nothing and is given up: what it did not get is counted', async () => {
     const served = await serve({ limits: { lifeTimeout: 1_000, closeTimeout: 1_000, stallTimeout: 2_000 } });
     const { client, peer } = await served.bridge();
     peer.socket.pause();
@@ -195,6 +195,26 @@ describe('life-timeout', () => {
     // A write of which the system has taken a part counts whole: nothing is missing from the count.
     expect(got.length + Number(fields['undelivered-up'])).toBeGreaterThanOrEqual(Number(fields['up']));
     expect(got.length).toBeLessThan(Number(fields['up']));
+  });
+
+  test('while a peer takes nothing: the client waits for twice the time to close, then the peer gets what was taken', async () => {
+    const served = await serve({ limits: { lifeTimeout: 1_000, closeTimeout: 500 } });
+    const { client, peer } = await served.bridge();
+    peer.socket.pause();
+    client.send(framedFlood());
+    expect((await client.readClose()).code).toBe(1008);
+    client.send(clientClose(1008));
+    // The stall timeout is 5 minutes.
+    await client.stream.rest();
+    peer.socket.resume();
+    const got = await peer.rest();
+    expect(peer.ending).toBe('FIN');
+    peer.end();
+    const fields = await served.ended();
+    expect(fields).toMatchObject({ why: 'life-timeout', up: `${got.length}` });
+    expect(fields).not.toHaveProperty('undelivered-up');
+    expectPattern(got);
+    expect(got.length).toBeLessThan(FLOOD_BYTES);
   });
 
   test('and then the peer ends its side: what the client sends until its Close is delivered all the same', async () => {
