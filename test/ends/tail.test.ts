@@ -57,6 +57,20 @@ describe('a Close of the client while both directions are full', () => {
   });
 });
 
+test('a client that ends by FIN while data waits for it, and then resets: what it did not get is counted', async () => {
+  const served = await serve();
+  const pair = await served.bridge();
+  const { client, peer } = pair;
+  await served.fillClient(pair, FLOOD);
+  client.stream.end();
+  await peer.expectEnd();
+  client.stream.reset();
+  peer.end();
+  const fields = await served.ended();
+  expect(fields['why']).toBe('client-vanished');
+  expect(Number(fields['undelivered-down'])).toBeGreaterThan(0);
+});
+
 describe('what a framing has not made a message of yet', () => {
   const FRAMINGS: readonly (readonly [string, string | undefined, string, string])[] = [
     ['newline', 'lf', 'whole\n', 'half'],
