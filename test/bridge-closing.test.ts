@@ -57,6 +57,16 @@ describe('the client sends a Close', () => {
     expect(await served.ended()).toMatchObject({ why: 'client-closed', code: '4321', up: `${3 * MIB}` });
   });
 
+  test('between two fragments: the peer gets what came of the message, then a FIN', async () => {
+    const { served, client, peer } = await bridge();
+    client.send(clientFrame(TEXT, 'half', { fin: false }), clientClose(1000), HELLO);
+    expect((await peer.take(4)).toString()).toBe('half');
+    await peer.expectEnd();
+    await client.expectCloseEcho(1000);
+    leave({ client, peer });
+    expect(await served.ended()).toMatchObject({ why: 'client-closed', up: '4' });
+  });
+
   test('behind data that waits for a peer: the same, once the peer reads', async () => {
     const { served, ...pair } = await bridge();
     await served.fillPeer(pair);
@@ -132,6 +142,20 @@ describe('the client ends without a Close', () => {
     peer.end();
     expect(await served.ended()).toMatchObject({ why: 'client-vanished', up: '5' });
   });
+
+  test.each(['FIN', 'reset'] as const)(
+    'by a %s in the middle of a message: the peer gets what came of it, then a FIN',
+    async (how) => {
+      const { served, client, peer } = await bridge();
+      client.send(HELLO, clientFrame(BINARY, 'half', { announce: 1_000 }));
+      expect((await peer.take(9)).toString()).toBe('hellohalf');
+      if (how === 'FIN') client.stream.end();
+      else client.stream.reset();
+      await peer.expectEnd();
+      peer.end();
+      expect(await served.ended()).toMatchObject({ why: 'client-vanished', up: '9' });
+    },
+  );
 
   test('by a reset while data waits for the peer: the peer gets what was taken, then a FIN', async () => {
     const { served, ...pair } = await bridge();

@@ -67,3 +67,98 @@ describe('its signal', () => {
     expect(told).toEqual(['cancellation', 'signal']);
   });
 });
+
+describe('a listener of its signal that throws', () => {
+  const mistake = new Error('in the listener');
+  const throws = () => {
+    throw mistake;
+  };
+
+  test.each<[string, (signal: AbortSignal) => void]>([
+    ['a function', (signal) => signal.addEventListener('abort', throws)],
+    ['an object', (signal) => signal.addEventListener('abort', { handleEvent: throws })],
+    ['for once', (signal) => signal.addEventListener('abort', throws, { once: true })],
+    [
+      'onabort',
+      (signal) => {
+        signal.onabort = throws;
+      },
+    ],
+  ])('as %s is told of, and the others hear of it all the same', (_, listen) => {
+    const thrown: unknown[] = [];
+    const cancellation = new Cancellation((error) => thrown.push(error));
+    const { signal } = cancellation;
+    const before = vi.fn();
+    const after = vi.fn();
+    signal.addEventListener('abort', before);
+    listen(signal);
+    signal.addEventListener('abort', after);
+    cancellation.abort(reason);
+    expect(thrown).toEqual([mistake]);
+    expect(before).toHaveBeenCalledTimes(1);
+    expect(after).toHaveBeenCalledTimes(1);
+  });
+
+  test('is told of without anybody who wants to know', () => {
+    const cancellation = new Cancellation();
+    cancellation.signal.addEventListener('abort', throws);
+    expect(() => cancellation.abort(reason)).not.toThrow();
+  });
+
+  test('does not hide from removal: function and object are known by themselves', () => {
+    const thrown: unknown[] = [];
+    const cancellation = new Cancellation((error) => thrown.push(error));
+    const { signal } = cancellation;
+    const object = { handleEvent: throws };
+    signal.addEventListener('abort', throws);
+    signal.addEventListener('abort', object);
+    signal.removeEventListener('abort', throws);
+    signal.removeEventListener('abort', object);
+    cancellation.abort(reason);
+    expect(thrown).toEqual([]);
+  });
+
+  test('the same one twice is one', () => {
+    const thrown: unknown[] = [];
+    const cancellation = new Cancellation((error) => thrown.push(error));
+    cancellation.signal.addEventListener('abort', throws);
+    cancellation.signal.addEventListener('abort', throws);
+    cancellation.abort(reason);
+    expect(thrown).toEqual([mistake]);
+  });
+
+  test('at two signals is told of to each of them', () => {
+    const told: string[] = [];
+    const one = new Cancellation(() => told.push('one'));
+    const other = new Cancellation(() => told.push('other'));
+    one.signal.addEventListener('abort', throws);
+    other.signal.addEventListener('abort', throws);
+    other.abort(reason);
+    one.abort(reason);
+    expect(told).toEqual(['other', 'one']);
+  });
+
+  test('gets the event and the signal as Node gives them', () => {
+    const cancellation = new Cancellation();
+    const { signal } = cancellation;
+    let seen: unknown[] = [];
+    signal.addEventListener('abort', function (this: AbortSignal, event) {
+      seen = [this, event.type, event.target];
+    });
+    cancellation.abort(reason);
+    expect(seen).toEqual([signal, 'abort', signal]);
+  });
+
+  test.runIf('any' in AbortSignal)(
+    'leaves what hangs on the signal alone: those made of it are aborted, too',
+    () => {
+      const cancellation = new Cancellation();
+      const { signal } = cancellation;
+      signal.addEventListener('abort', throws);
+      const both = AbortSignal.any([signal, new AbortController().signal]);
+      cancellation.abort(reason);
+      expect([both.aborted, both.reason]).toEqual([true, reason]);
+      expect(() => signal.throwIfAborted()).toThrow(reason);
+    },
+  );
+});

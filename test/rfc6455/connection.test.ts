@@ -988,6 +988,143 @@ describe('the closing handshake', () => {
   });
 });
 
+describe('a Close of ours behind which is still delivered (§5.5.1)', () => {
+  /** With our Close behind it. */
+  function closing(options: Partial<AcceptOptions> = {}): Wire {
+    const wire = open(options);
+    wire.connection.close(1001, '', true);
+    expect(wire.handler.take()).toEqual(['write 880203e9']);
+    return wire;
+  }
+
+  test('hands on what comes until the Close of the client, and answers nothing', () => {
+    const { connection, receive } = closing();
+    expect(receive('82 81 00000000 61  89 81 00000000 70  82 81 00000000 62')).toEqual(['binary 6162']);
+    expect(connection.state).toBe('closing');
+    expect(receive('88 82 00000000 03e9  82 81 00000000 63')).toEqual(['closed server 1001']);
+    expect(connection.lost).toBe(0);
+  });
+
+  test('hands on a message that began before it', () => {
+    const { connection, handler, receive } = open({ peer: 'message' });
+    receive('01 81 00000000 61');
+    connection.close(1001, '', true);
+    handler.take();
+    expect(receive('80 81 00000000 62')).toEqual(['text 6162']);
+    expect(receive('88 80 00000000')).toEqual(['closed server 1005']);
+  });
+
+  test('hands on what comes before the end of the client’s bytes', () => {
+    const { connection, handler, receive } = closing();
+    expect(receive('82 81 00000000 61')).toEqual(['binary 61']);
+    connection.receiveEnd();
+    expect(handler.take()).toEqual(['closed eof']);
+  });
+
+  test('hands on what is valid before a broken rule, and ends without another Close', () => {
+    const { receive } = closing();
+    expect(receive('82 81 00000000 61  81 05')).toEqual(['binary 61', 'closed fault mask-missing']);
+  });
+
+  test('sends nothing more, whatever is asked for', () => {
+    const { connection, handler } = closing();
+    connection.send(TEXT, utf8('x'), 0, 1);
+    connection.ping();
+    connection.close(1000);
+    expect(handler.take()).toEqual([]);
+    expect(connection.state).toBe('closing');
+  });
+
+  /** To a peer of messages that has taken one, and no more: `digits` wait behind it. */
+  function holding(digits: string): Wire {
+    const wire = closing({ peer: 'message' });
+    wire.handler.taking = false;
+    expect(wire.receive(`82 81 00000000 61 ${digits}`)).toEqual(['binary 61']);
+    expect(wire.connection.receivable).toBe(false);
+    return wire;
+  }
+
+  test('holds the client back while the peer takes no more; its Close waits behind that', () => {
+    const { connection, handler } = holding('82 81 00000000 62  88 82 00000000 03e9');
+    expect(connection.state).toBe('closing');
+    handler.taking = true;
+    connection.resume();
+    expect(handler.take()).toEqual(['binary 62', 'closed server 1001']);
+    expect(connection.lost).toBe(0);
+  });
+
+  test.for(['receiveEnd', 'vanish'] as const)('%s: what waits is handed on first, then it ends', (how) => {
+    const { connection, handler } = holding('82 81 00000000 62');
+    connection[how]();
+    expect(handler.take()).toEqual([]);
+    expect(connection.state).toBe('closing');
+    handler.taking = true;
+    connection.resume();
+    expect(handler.take()).toEqual(['binary 62', 'closed eof']);
+    expect(connection.lost).toBe(0);
+  });
+
+  test('once discarded is as any other: what waits is counted, and only the Close of the client matters', () => {
+    const { connection, handler, receive } = holding('82 82 00000000 6262');
+    connection.discard();
+    expect(connection.receivable).toBe(true);
+    expect(handler.take()).toEqual([]);
+    expect(connection.lost).toBe(8);
+    expect(receive('82 81 00000000 63')).toEqual([]);
+    expect(receive('88 82 00000000 03e9')).toEqual(['closed server 1001']);
+  });
+
+  test('once discarded finds a Close of the client that waited already', () => {
+    const { connection, handler } = holding('82 82 00000000 6262  88 82 00000000 03e8');
+    connection.discard();
+    expect(handler.take()).toEqual(['closed server 1000']);
+  });
+
+  test('once discarded finds the end of the client’s bytes that waited already', () => {
+    const { connection, handler } = holding('82 82 00000000 6262');
+    connection.receiveEnd();
+    connection.discard();
+    expect(handler.take()).toEqual(['closed eof']);
+    expect(connection.lost).toBe(8);
+  });
+
+  test('is discarded by nothing but a Close of ours: an open connection goes on', () => {
+    const { connection, receive } = open();
+    connection.discard();
+    expect(receive('82 81 00000000 61')).toEqual(['binary 61']);
+  });
+
+  test('given up by fail counts what waited', () => {
+    const { connection, handler } = holding('82 82 00000000 6262');
+    connection.fail(new Fault('close-timeout'));
+    expect(handler.take()).toEqual(['closed fault close-timeout']);
+    expect(connection.lost).toBe(8);
+  });
+
+  test('of a handler that closes while payload is delivered hands on the rest of the chunk', () => {
+    const { connection, handler, receive } = open({ peer: 'message' });
+    handler.meanwhile.onPayload = () => {
+      handler.meanwhile = {};
+      connection.close(1001, '', true);
+    };
+    expect(receive('82 81 00000000 61  82 81 00000000 62  88 82 00000000 03e9')).toEqual([
+      'binary 61',
+      'write 880203e9',
+      'binary 62',
+      'closed server 1001',
+    ]);
+  });
+
+  test('of a handler that discards while payload is delivered gets no more of the chunk', () => {
+    const { connection, handler, receive } = closing({ peer: 'message' });
+    handler.meanwhile.onPayload = () => connection.discard();
+    expect(receive('82 81 00000000 61  82 81 00000000 62  88 82 00000000 03e9')).toEqual([
+      'binary 61',
+      'closed server 1001',
+    ]);
+  });
+});
+
 describe('a frame that breaks a rule', () => {
   /** The Close that tells of it: its code and its reason. */
   const close = (code: string, reason: string): string =>
