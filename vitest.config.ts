@@ -31,6 +31,7 @@ export default defineConfig({
             'test/rfc6455/connection.test.ts',
             'test/wire/{frames,text,bridge}.test.ts',
             'test/bridge-{backpressure,closing,writes}.test.ts',
+            'test/ends/{half-close,tail}.test.ts',
           ],
           env: { TEST_KERNEL: 'off' },
         },

@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
  * WebAssembly and JavaScript is slow. vitest.config.ts has as much of it as can be run every day.
  */
 const INCLUDE = ['test/support/kernel-way.test.ts', 'test/wire/**/*.test.ts', 'test/bridge-*.test.ts'];
+/** How connections end; with clocks that a slow JavaScript would not keep to. */
+const ENDS = ['test/ends/*.test.ts', 'test/stop/*.test.ts', 'test/limits/*.test.ts'];
 
 export default defineConfig({
   test: {
@@ -13,7 +15,7 @@ export default defineConfig({
       {
         test: {
           name: 'no kernel',
-          include: [...INCLUDE, 'test/rfc6455/connection{,-compression}.test.ts'],
+          include: [...INCLUDE, ...ENDS, 'test/rfc6455/connection{,-compression}.test.ts'],
           env: { TEST_KERNEL: 'off' },
           testTimeout: 60_000,
         },

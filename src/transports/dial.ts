@@ -10,6 +10,7 @@ import { formatAddress, type PeerAddress, systemPath } from './address.ts';
 import { DatagramTransport } from './datagram.ts';
 import { EchoTransport } from './echo.ts';
 import { connectFirst, isOutOfDescriptors, MAX_ATTEMPTS, type RaceOptions } from './race.ts';
+import { checkAddresses } from './resolve.ts';
 import { StreamTransport, streamSocket } from './stream.ts';
 import type { Transport } from './transport.ts';
 import { UdpSocket } from './udp.ts';
@@ -114,7 +115,7 @@ function connectPath(path: string, options: DialOptions, signal: AbortSignal): P
 
 /** A datagram socket connects without asking anybody: only an address without any way to it is passed over. */
 const dialUdp: Attempt<'udp'> = async ({ host, port }, options, signal) => {
-  const found = await unlessAborted(options.resolver(host), signal);
+  const found = checkAddresses(await unlessAborted(options.resolver(host), signal));
   const errors: string[] = [];
   for (const ip of found.slice(0, MAX_ATTEMPTS)) {
     try {

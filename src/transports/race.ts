@@ -13,7 +13,7 @@ import type { CancelSignal } from '../cancellation.ts';
 import { Fault, messageOf } from '../errors.ts';
 import type { SlabPool } from '../slab-pool.ts';
 import { formatAddress, formatEndpoint, type PeerAddress } from './address.ts';
-import type { Resolver } from './resolve.ts';
+import { checkAddresses, type Resolver } from './resolve.ts';
 import type { SpareAttempts } from './spare-attempts.ts';
 import { type StreamLimits, StreamTransport, streamSocket } from './stream.ts';
 
@@ -80,8 +80,12 @@ class Race {
   start(): void {
     this.#signal.addEventListener('abort', this.#onAbort);
     this.#deadline = setTimeout(() => this.#fail(this.#fault('dial-timeout')), this.#options.dialTimeout);
-    const found = this.#options.resolver(this.#address.host);
-    if (found instanceof Promise) {
+    try {
+      const found = this.#options.resolver(this.#address.host);
+      if (!(found instanceof Promise)) {
+        this.#begin(found);
+        return;
+      }
       found.then(
         (addresses) => this.#begin(addresses),
         (error) => {
@@ -89,20 +93,19 @@ class Race {
           this.#fail(this.#fault('dial-failed'));
         },
       );
-    } else {
-      this.#begin(found);
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
-  #begin(addresses: readonly string[]): void {
+  #begin(found: readonly string[]): void {
     if (this.#settled) return;
-    // Who embeds the daemon may have made the resolver.
-    if (!Array.isArray(addresses) || !addresses.every((each) => typeof each === 'string')) {
-      this.#fail(new TypeError('the resolver answered no list of addresses'));
-      return;
+    try {
+      this.#addresses = checkAddresses(found).slice(0, MAX_ATTEMPTS);
+      this.#attempt();
+    } catch (error) {
+      this.#fail(error);
     }
-    this.#addresses = addresses.slice(0, MAX_ATTEMPTS);
-    this.#attempt();
   }
 
   #attempt(): void {

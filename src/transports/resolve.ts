@@ -10,6 +10,13 @@ import { isIP } from 'node:net';
 /** Addresses in the order in which they are to be tried. A plain value where nobody has to wait. */
 export type Resolver = (host: string) => readonly string[] | Promise<readonly string[]>;
 
+/** A copy of what a resolver has answered, which whoever embeds the daemon may have made. @throws TypeError */
+export function checkAddresses(found: readonly string[]): string[] {
+  const addresses: unknown[] = Array.isArray(found) ? [...found] : [undefined];
+  if (addresses.every((each): each is string => typeof each === 'string' && each !== '')) return addresses;
+  throw new TypeError('the resolver answered no list of addresses');
+}
+
 export interface ResolverOptions {
   /** The system's look-up: all addresses of a name. */
   readonly lookup?: (host: string) => Promise<readonly string[]>;

