@@ -183,10 +183,10 @@ function stopOnFailure(running: Running, { limits }: Config): void {
 
 /** In order; asked again, it is the same stop. @param wait whether connections get time to end by themselves */
 function stop({ daemon, log, uncaught }: Running, wait = true): void {
+  const stopped = daemon.stop(wait);
   if (stopping) return;
   stopping = true;
-  void daemon
-    .stop(wait)
+  void stopped
     .catch((error) => failAction(error))
     .then(() => {
       uncaught.flush();

@@ -91,7 +91,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   #peer: Transport | undefined;
   #segmenter: Segmenter | undefined;
   #plan: Plan | undefined;
-  #target: string | undefined;
   /** Aborted when the peer is not wanted any more before it is there. */
   #deciding: Cancellation | undefined;
 
@@ -190,6 +189,10 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     this.#client.tick(now);
     this.#peer?.tick(now);
     if (this.#peer !== undefined) this.#story.drops(this.#peer);
+    if (now - this.#refilledAt >= SECOND) {
+      this.#refilledAt = now;
+      this.#connection.refill();
+    }
     this.#checkMemory();
     if (this.#memory.pressed) this.#checkProgress(now);
     else this.#stuckSince = undefined;
@@ -209,6 +212,11 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     }
   }
 
+  /** A number that changes with each byte of data that comes, either way. */
+  get #moved(): number {
+    return this.#up + this.#down + this.#connection.collected + (this.#segmenter?.pending ?? 0);
+  }
+
   /** Memory is short: who holds some, and delivers nothing, has to give it back. */
   #checkProgress(now: number): void {
     const delivered = this.#up + this.#down;
@@ -221,12 +229,8 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   #tickOpen(now: number): void {
-    if (now - this.#refilledAt >= SECOND) {
-      this.#refilledAt = now;
-      this.#connection.refill();
-    }
     const queued = this.#client.unsent + this.#peer!.unsent > 0;
-    const verdict = this.#lifeClock?.tick(now, this.#up + this.#down, queued);
+    const verdict = this.#lifeClock?.tick(now, this.#moved, queued);
     if (verdict !== undefined) this.#closeWith(new Fault(verdict));
   }
 
@@ -267,7 +271,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
   }
 
   onRequest(request: OpeningRequest): void {
-    this.#target = request.target;
+    this.#story.asked(request.target);
     this.#connectPeer(request).catch((error) => this.crash(error));
   }
 
@@ -432,7 +436,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       compression,
     });
     if (this.isPeerWithin) this.#services.onPeerWithin();
-    this.#story.opened(this.#target, plan, this.#connection.extensions);
+    this.#story.opened(plan, this.#connection.extensions);
     // Early frames may have filled the peer.
     if (this.#connection.receivable) this.#client.resume();
     else this.#client.pause();
@@ -527,7 +531,6 @@ export class Bridge implements ConnectionHandler, SegmentSink {
     if (!this.#clientGone || !this.#peerGone) return;
     this.#memory.close();
     const summary: Summary = {
-      target: this.#target,
       plan: this.#plan,
       status: this.#status,
       carried: this.#segmenter && { up: this.#up, down: this.#down, mistyped: this.#segmenter.mistyped },

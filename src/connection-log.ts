@@ -6,7 +6,7 @@
  */
 import { type Fault, type FaultDetails, PLUGIN_FAULTS, stackOf } from './errors.ts';
 import type { Counters } from './observability/counters.ts';
-import type { Logger } from './observability/logger.ts';
+import { type Logger, MAX_VALUE } from './observability/logger.ts';
 import { redactSubprotocols, redactTarget } from './observability/redact.ts';
 import type { Plan } from './routing.ts';
 import { formatAddress, formatEndpoint } from './transports/address.ts';
@@ -14,7 +14,6 @@ import type { Transport } from './transports/transport.ts';
 
 /** How a connection ended, and what it carried if it was ever open. */
 export interface Summary {
-  readonly target: string | undefined;
   readonly plan: Plan | undefined;
   /** The HTTP status that it was refused with. */
   readonly status: number | undefined;
@@ -57,12 +56,13 @@ export class ConnectionLog {
   }
 
   /** @param extensions as the client was answered */
-  opened(
-    target: string | undefined,
-    { address, framingName, subprotocol }: Plan,
-    extensions: string | undefined,
-  ): void {
-    this.#target = target && redactTarget(target);
+  /** What the client wants: as much of it as is logged, and nothing that it is a part of, since it is kept. */
+  asked(target: string): void {
+    const shown = redactTarget(target.slice(0, MOST_LOOKED_AT)).slice(0, MAX_VALUE + 1);
+    this.#target = Buffer.from(shown, 'latin1').toString('latin1');
+  }
+
+  opened({ address, framingName, subprotocol }: Plan, extensions: string | undefined): void {
     this.#counters.add('opened');
     this.#log.info?.('open', {
       id: this.#id,
@@ -100,12 +100,12 @@ export class ConnectionLog {
 
   ended(summary: Summary): void {
     this.#count(summary);
-    const { target, plan, status, carried, saved, client, peer, lost, late, unframed, why } = summary;
+    const { plan, status, carried, saved, client, peer, lost, late, unframed, why } = summary;
     const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
       client: this.#client,
-      target: this.#target ?? (target && redactTarget(target)),
+      target: this.#target,
       peer: plan === undefined ? undefined : formatAddress(plan.address),
       ...(carried === undefined
         ? { status }
@@ -148,6 +148,9 @@ function withoutSecrets({ code, details }: Fault): FaultDetails {
   if (code === 'subprotocols-malformed') return { ...details, value: redactSubprotocols(String(value)) };
   return details;
 }
+
+/** Of a request target: what is redacted is longer than what is left of it. */
+const MOST_LOOKED_AT = 4 * MAX_VALUE;
 
 function startsWith(bytes: Uint8Array, text: string): boolean {
   return bytes.length >= text.length && Buffer.from(text).every((byte, i) => bytes[i] === byte);

@@ -24,7 +24,7 @@ import { formatEndpoint } from './transports/address.ts';
 import { createResolver, type Resolver } from './transports/resolve.ts';
 import { acceptIntoSlabs } from './transports/slab-socket.ts';
 import { SpareAttempts } from './transports/spare-attempts.ts';
-import { streamOptions } from './transports/stream.ts';
+import { STREAM_OPTIONS } from './transports/stream.ts';
 import { listenAtPath, type Release } from './unix-listener.ts';
 
 export interface DaemonOptions {
@@ -85,6 +85,8 @@ export class Daemon {
   #release: Release | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #stopped: Promise<number> | undefined;
+  /** Connections may still end by themselves. */
+  #waiting = false;
   /** Called when the last connection has ended, while the daemon stops. */
   #onEmpty: (() => void) | undefined;
 
@@ -144,9 +146,8 @@ export class Daemon {
       fast: undefined,
       dialing: { ...this.#services.dialing, slabs: undefined },
     };
-    this.#server = createServer(
-      { ...streamOptions(queuedBytes), highWaterMark: 1, noDelay: true },
-      (socket) => this.#accept(socket, plain),
+    this.#server = createServer({ ...STREAM_OPTIONS, noDelay: true }, (socket) =>
+      this.#accept(socket, plain),
     );
   }
 
@@ -199,11 +200,8 @@ export class Daemon {
     // A stop that came in the meantime had nothing to close yet.
     if (this.#stopped !== undefined) return this.#stopListening();
     if ('slabs' in this.#fast)
-      acceptIntoSlabs(
-        this.#server,
-        streamOptions(this.#options.limits.queuedBytes),
-        this.#fast.slabs,
-        (socket) => this.#accept(socket, this.#services),
+      acceptIntoSlabs(this.#server, STREAM_OPTIONS, this.#fast.slabs, (socket) =>
+        this.#accept(socket, this.#services),
       );
     this.#server.on('error', (error) => this.#log.error('accept failed', { message: error.message }));
     this.#loop.tick(performance.now());
@@ -231,11 +229,13 @@ export class Daemon {
    * Stops in order: no new connections, time for those there are to end by themselves, then Close 1001 behind what is
    * queued, and time to flush and answer.
    *
-   * @param wait whether connections get the time to end by themselves that was configured for it; not after a failure
+   * @param wait whether connections get the time to end by themselves that was configured for it; not after a failure,
+   *     which also ends a wait that has begun
    * @returns how many connections had to be cut. Asked again, it is the same stop
    */
   stop(wait = true): Promise<number> {
     this.#stopped ??= this.#stop(wait ? this.#options.limits.drainWait : 0);
+    if (!wait && this.#waiting) this.#onEmpty?.();
     return this.#stopped;
   }
 
@@ -243,7 +243,9 @@ export class Daemon {
     const { drainTimeout } = this.#options.limits;
     this.#stopListening();
     this.#log.info?.('stopping', { connections: this.#bridges.size });
-    if (drainWait > 0) await this.#empty(drainWait);
+    this.#waiting = drainWait > 0;
+    if (this.#waiting) await this.#empty(drainWait);
+    this.#waiting = false;
     const deadline = performance.now() + drainTimeout;
     for (const bridge of [...this.#bridges]) bridge.stop();
     await this.#empty(drainTimeout);
@@ -320,12 +322,14 @@ export class Daemon {
 
   #accept(socket: Socket, services: BridgeServices): void {
     const address = socket.remoteAddress ?? services.clientName;
-    if (!this.#door.enter(socket, address)) return;
+    let entered = false;
     try {
+      entered = this.#door.enter(socket, address);
+      if (!entered) return;
       this.#lastId += 1;
       this.#bridges.add(new Bridge(this.#lastId, socket, services));
     } catch (error) {
-      this.#door.leave(address, false);
+      if (entered) this.#door.leave(address, false);
       this.#log.error('accept failed', { message: messageOf(error) });
       socket.destroy();
     }

@@ -54,6 +54,8 @@ export interface StartOptions {
   readonly kernel?: 'auto' | 'off';
   /** Compresses messages for clients that offer it; with options of its own, or as they are by default. @default false */
   readonly compression?: boolean | StartCompression;
+  /** What the end of a peer's side means: the end of the connection, or nothing. @default 'close' */
+  readonly halfClose?: 'close' | 'keep';
   /** Bounds other than the defaults. */
   readonly limits?: Partial<Limits>;
   /** Where log lines go. @default nowhere */
@@ -81,7 +83,7 @@ export async function start(options: StartOptions = {}): Promise<Daemon> {
 
 function toSettings(options: StartOptions): Setting[] {
   const { backend, backendOptions = {}, port, listen, ping, socketMode, dgramDir, plugins = [] } = options;
-  const { compression = false, kernel } = options;
+  const { compression = false, halfClose, kernel } = options;
   const settings: Setting[] = [];
   const add = (section: Setting['section'], name: string, value: string | number | undefined) => {
     if (value !== undefined)
@@ -98,6 +100,7 @@ function toSettings(options: StartOptions): Setting[] {
   add('core', 'listen', listen);
   add('core', 'ping', ping);
   add('core', 'socket-mode', socketMode);
+  add('core', 'half-close', halfClose);
   add('core', 'dgram-dir', dgramDir);
   for (const plugin of plugins) add('core', 'plugin', plugin);
   add('core', 'kernel', kernel);

@@ -1,6 +1,6 @@
 /** What the log has of a client's words: enough to find the connection, and none of its secrets. */
 import { expect, test } from 'vitest';
-import { ConnectionLog, type Summary } from '../src/connection-log.ts';
+import { ConnectionLog } from '../src/connection-log.ts';
 import { Fault } from '../src/errors.ts';
 import { Counters } from '../src/observability/counters.ts';
 import { createLogger } from '../src/observability/logger.ts';
@@ -25,10 +25,10 @@ function story(): { log: ConnectionLog; lines: string[] } {
   return { log: new ConnectionLog(7, logger, new Counters(), '192.0.2.7', 52344), lines };
 }
 
-function ended(why: Fault, parts: Partial<Summary> = {}): string {
+function ended(why: Fault, target = '/'): string {
   const { log, lines } = story();
+  log.asked(target);
   log.ended({
-    target: undefined,
     plan: undefined,
     status: 400,
     carried: undefined,
@@ -39,7 +39,6 @@ function ended(why: Fault, parts: Partial<Summary> = {}): string {
     late: 0,
     unframed: 0,
     why,
-    ...parts,
   });
   expect(lines).toHaveLength(1);
   return lines[0]!;
@@ -48,18 +47,26 @@ function ended(why: Fault, parts: Partial<Summary> = {}): string {
 test('the target has no token when a connection opens, nor when it ends', () => {
   const target = `/vnc/7?user=alice&access_token=${SECRET}`;
   const { log, lines } = story();
-  log.opened(target, PLAN, undefined);
+  log.asked(target);
+  log.opened(PLAN, undefined);
   expect(lines[0]).toContain(' target=/vnc/7?user=alice&access_token=[redacted] ');
-  expect(ended(new Fault('client-closed'), { target })).toContain(
+  expect(ended(new Fault('client-closed'), target)).toContain(
     ' target=/vnc/7?user=alice&access_token=[redacted] ',
   );
 });
 
+test('no more of a target is kept than is logged', () => {
+  const { log, lines } = story();
+  log.asked(`/a=${'/'.repeat(15_000)}`);
+  log.opened(PLAN, undefined);
+  expect(lines[0]).toMatch(/ target="\/a=\/{1021}…" /);
+});
+
 test('a subprotocol that is a token is left out', () => {
   const { log, lines } = story();
-  log.opened('/', { ...PLAN, subprotocol: `base64url.bearer.authorization.k8s.io.${SECRET}` }, undefined);
+  log.opened({ ...PLAN, subprotocol: `base64url.bearer.authorization.k8s.io.${SECRET}` }, undefined);
   expect(lines[0]).toContain(' subprotocol=[redacted]');
-  log.opened('/', { ...PLAN, subprotocol: 'graphql-transport-ws' }, undefined);
+  log.opened({ ...PLAN, subprotocol: 'graphql-transport-ws' }, undefined);
   expect(lines[1]).toContain(' subprotocol=graphql-transport-ws');
 });
 
@@ -80,7 +87,7 @@ test('the code of a Close is no secret, and what a plugin says is logged as it i
 });
 
 test('whatever the client sent is one line', () => {
-  const line = ended(new Fault('target-invalid', { target: 'x\ny#\u001b[2J' }), { target: '/\n\u2028' });
+  const line = ended(new Fault('target-invalid', { target: 'x\ny#\u001b[2J' }), '/\n\u2028');
   expect(line.indexOf('\n')).toBe(line.length - 1);
   expect(line).toContain(String.raw` target="x\ny#\u001b[2J"`);
 });

@@ -7,7 +7,7 @@ import { type AddressInfo, createServer, Server, type Socket } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { fastPath } from '../src/fast-path.ts';
 import { SlabSocket } from '../src/transports/slab-socket.ts';
-import { streamOptions } from '../src/transports/stream.ts';
+import { STREAM_OPTIONS } from '../src/transports/stream.ts';
 import { serve, stable, until } from './support/in-process.ts';
 import { RawClient } from './support/raw-client.ts';
 import { expectPattern, FLOOD, framedFlood } from './support/ws-wire.ts';
@@ -26,7 +26,7 @@ test('a client that Node itself accepts gets and sends the right bytes, and goes
 
   // Its sockets are as those are that the daemon's own server would announce.
   const announced: Socket[] = [];
-  const other = createServer({ ...streamOptions(), noDelay: true }, (socket) => {
+  const other = createServer({ ...STREAM_OPTIONS, noDelay: true }, (socket) => {
     announced.push(socket);
     daemonServer.emit('connection', socket);
   }).listen(0, '127.0.0.1');

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { Fault, type FaultCode } from '../src/errors.ts';
-import { streamOptions } from '../src/transports/stream.ts';
+import { STREAM_OPTIONS } from '../src/transports/stream.ts';
 import { TurnedAway } from '../src/turned-away.ts';
 import { expectAnswer } from './support/limits.ts';
 import { RawClient, request } from './support/raw-client.ts';
@@ -10,7 +10,7 @@ import { until } from './support/sockets.ts';
 
 /** A client that connects and is turned away. */
 async function turnAway(why: FaultCode, early: Uint8Array = Buffer.alloc(0)) {
-  const server = createServer(streamOptions());
+  const server = createServer(STREAM_OPTIONS);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const accepted = once(server, 'connection') as Promise<[Socket]>;

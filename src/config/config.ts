@@ -64,6 +64,9 @@ export async function loadConfig(
   verify(core, sources);
   warnOfDiscarded(discarded, sources.backend, notices);
   if (!core.compression) warnOfCompression(sources, notices);
+  const burst = sources['connection-burst'].at(-1);
+  if (burst !== undefined && core['connection-rate'] === 0)
+    notices.warn(`${burst.origin}: it does nothing without connection-rate`);
   const framings = new Framings();
   await framings.loadBuiltIn();
   const backends = await loadPlugins(sources.plugin, framings);

@@ -35,7 +35,7 @@ export function createLogger(level: LogLevel, write: (line: string, level: LogLe
 }
 
 /** Longer values are cut: a request target may be as long as the request head. */
-const MAX_VALUE = 1024;
+export const MAX_VALUE = 1024;
 /** Ten frames with the longest of paths. */
 const MAX_STACK = 8192;
 /** A plugin may have a lot to say when it warns. */

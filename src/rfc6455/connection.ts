@@ -40,6 +40,9 @@ const NEXT: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
   closed: [],
 };
 
+/** Close codes of faults that are the client's: §7.4.1, and 1008 for what we do not put up with. */
+const RULE_BROKEN: readonly number[] = [1002, 1007, 1008, 1009];
+
 export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   readonly #handler: ConnectionHandler;
   readonly #fast: FastPath | undefined;
@@ -80,6 +83,11 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   get receivable(): boolean {
     if (this.#opening !== undefined) return !this.#opening.full;
     return !this.#delivers || (this.#rest === undefined && !this.#inbound.held);
+  }
+
+  /** Bytes of messages that are not whole, or not inflated yet. */
+  get collected(): number {
+    return this.#inbound.collected;
   }
 
   /** Bytes, of frames or out of them, that were never handed on: they had to wait, or were no whole message. */
@@ -466,7 +474,8 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     this.#decoder.stop();
     const lost = this.#inbound.stop();
     // Of a message that breaks a rule nothing was to be delivered any more.
-    if (ending.by !== 'fault') this.#lost += lost;
+    if (ending.by !== 'fault' || !RULE_BROKEN.includes(ending.fault.close)) this.#lost += lost;
+    this.#lost += this.#opening?.takeEarly().length ?? 0;
     this.#opening = undefined;
     this.#drop();
     this.#become('closed');

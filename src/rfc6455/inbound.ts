@@ -70,6 +70,11 @@ export class Inbound implements InflateHandler {
     return this.#inflater?.busy ?? false;
   }
 
+  /** Bytes of messages that are not whole, or not inflated yet. */
+  get collected(): number {
+    return (this.#message?.length ?? 0) + (this.#inflated?.length ?? 0) + (this.#inflater?.waiting ?? 0);
+  }
+
   /** Nothing more is to be taken in: a piece is not done, or the peer has enough. */
   get held(): boolean {
     return this.#full || this.busy;
@@ -143,8 +148,7 @@ export class Inbound implements InflateHandler {
   /** Throws away what has not been handed on, and frees what inflating needs. @returns how many bytes that was */
   stop(): number {
     const run = this.#run === undefined ? 0 : this.#runEnd - this.#runStart;
-    const inflated = (this.#inflated?.length ?? 0) + (this.#inflater?.waiting ?? 0);
-    const lost = run + (this.#message?.length ?? 0) + inflated;
+    const lost = run + this.collected;
     this.#stopped = true;
     this.#full = false;
     this.#run = undefined;

@@ -11,12 +11,16 @@ export interface OpeningLimits extends HeadLimits {
 
 export class Opening {
   readonly #earlyBytes: number;
+  readonly #memory: MemoryAccount | undefined;
   readonly #parser: RequestHeadParser;
+  /** What of the parser's memory has been counted. */
+  #counted = 0;
   #request: OpeningRequest | undefined;
   /** Frames behind the request (§4.1: a client may send as soon as it likes; the 101 is for it to await). */
   readonly #early: GrowingBuffer;
 
   constructor(limits: OpeningLimits, memory?: MemoryAccount) {
+    this.#memory = memory;
     this.#early = new GrowingBuffer(memory);
     this.#earlyBytes = limits.earlyBytes;
     this.#parser = new RequestHeadParser(limits);
@@ -45,15 +49,22 @@ export class Opening {
   receive(chunk: Uint8Array): OpeningRequest | undefined {
     const complete = this.#request !== undefined;
     const length = complete ? 0 : this.#parser.push(chunk);
+    this.#count(this.#parser.held);
     if (length < 0) return undefined;
     this.#request ??= checkRequest(this.#parser.head);
     if (length < chunk.length) this.#early.append(chunk, length, chunk.length);
     return complete ? undefined : this.#request;
   }
 
-  /** What came behind the request. */
+  /** What came behind the request, which is over with this. */
   takeEarly(): Uint8Array {
+    this.#count(0);
     return this.#early.take();
+  }
+
+  #count(held: number): void {
+    this.#memory?.add(held - this.#counted);
+    this.#counted = held;
   }
 
   /** The refusal of it, whose body a HEAD request does not get. Throws as `refusalResponse` does. */

@@ -89,6 +89,11 @@ export class RequestHeadParser {
     return -1;
   }
 
+  /** Bytes of memory that the head takes so far. */
+  get held(): number {
+    return this.#owned ? this.#bytes.length : this.#length;
+  }
+
   /** The parsed head, once `push` has said that it is complete. */
   get head(): RequestHead {
     return { method: this.#method, target: this.#target, version: this.#version, headers: this.#headers };

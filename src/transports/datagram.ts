@@ -193,6 +193,8 @@ export class DatagramTransport implements Transport, DatagramEvents {
     this.#error = error;
     this.#undelivered = this.#unsentBytes;
     this.#dropInbox();
+    this.#memory?.add(-(this.#unsentBytes + OVERHEAD * this.#unsentMessages));
+    this.#memory = undefined;
     this.#socket.close();
     // Without a handler yet, `start` tells.
     const handler = this.#handler;

@@ -32,21 +32,18 @@ export const HIGH_WATER = 128 * 1024;
 
 /**
  * What a socket has to be made with, to be wrapped here: an end of one direction is passed on, not answered by itself.
- *
- * @param queuedBytes as in StreamLimits
+ * While it is paused an ordinary socket reads on until the mark is exceeded, by one read; and it tells of it when all is
+ * written, if it was more than that. How much may wait is judged here.
  */
-export const streamOptions = (queuedBytes = HIGH_WATER) => ({
-  allowHalfOpen: true,
-  writableHighWaterMark: queuedBytes,
-  // While it is paused an ordinary socket reads on until that is exceeded: by one read.
-  readableHighWaterMark: 1,
-});
+export const STREAM_OPTIONS = { allowHalfOpen: true, highWaterMark: 1 } as const;
+
+/** What a write that waits in Node takes besides its bytes: 3 KB were measured with `--kernel off`. */
+const PLAIN_WRITE_COST = 3 * 1024;
 
 /** 60 s: sooner than routers forget a connection that is quiet. Ten probes at intervals of a second follow. */
 const KEEP_ALIVE = 60_000;
 
 export interface StreamSocketOptions {
-  readonly queuedBytes?: number;
   /** What it reads into. Left out: memory of its own. */
   readonly slabs?: SlabPool | undefined;
   /** Whether a peer that is gone without a word is to be found out: of use where there is a network between. */
@@ -62,9 +59,9 @@ const LONG_READ = 0.3;
 const made = channel('net.client.socket');
 
 /** A socket that is to be connected and wrapped. */
-export function streamSocket({ queuedBytes, slabs, keepAlive = false }: StreamSocketOptions): Socket {
+export function streamSocket({ slabs, keepAlive = false }: StreamSocketOptions): Socket {
   const options = {
-    ...streamOptions(queuedBytes),
+    ...STREAM_OPTIONS,
     noDelay: true,
     keepAlive,
     keepAliveInitialDelay: KEEP_ALIVE,
@@ -88,6 +85,8 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   #counted = 0;
   /** Bytes of an ordinary socket's writes that have not succeeded. */
   #underWay = 0;
+  /** Writes of it since nothing waited. */
+  #writes = 0;
   #handler: TransportHandler | undefined;
   #written = 0;
   /** The other side has ended. */
@@ -107,7 +106,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   #progress = 0;
   #progressAt: number | undefined;
 
-  /** @param socket connected, made with `streamOptions` */
+  /** @param socket connected, made with `STREAM_OPTIONS` */
   constructor(socket: Socket, limits: StreamLimits) {
     this.#socket = socket;
     this.#fast = socket instanceof SlabSocket ? socket : undefined;
@@ -277,6 +276,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
 
   #writePlain(bytes: Uint8Array): void {
     this.#underWay += bytes.length;
+    this.#writes += 1;
     this.#socket.write(bytes, (error) => {
       if (!error) this.#underWay -= bytes.length;
     });
@@ -300,9 +300,17 @@ export class StreamTransport implements Transport, SlabSocketOwner {
     return stallTimeout === 0 ? closeTimeout : Math.min(stallTimeout, closeTimeout);
   }
 
+  /** The memory that takes what waits to be sent. */
+  get #cost(): number {
+    if (this.#fast !== undefined) return this.#fast.cost;
+    const { unsent } = this;
+    if (unsent === 0) this.#writes = 0;
+    return unsent + PLAIN_WRITE_COST * this.#writes;
+  }
+
   #isFree(): boolean {
     this.#count();
-    if ((this.#fast?.cost ?? this.unsent) < this.#mostQueued) return true;
+    if (this.#cost < this.#mostQueued) return true;
     this.#full = true;
     return false;
   }
@@ -310,7 +318,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   /** What waits to be sent; and what an ordinary socket has read, and hands on only when it is not paused. */
   #count(): void {
     if (this.#memory === undefined) return;
-    this.#setCounted(this.#fast?.cost ?? this.unsent + this.#socket.readableLength);
+    this.#setCounted(this.#cost + (this.#fast === undefined ? this.#socket.readableLength : 0));
   }
 
   #setCounted(waiting: number): void {

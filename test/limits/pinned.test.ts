@@ -16,7 +16,8 @@ async function expectRefused(other: RawClient): Promise<void> {
 }
 
 test('a client that is silent in the middle of a message gets 1013, and others have the memory', async () => {
-  const served = await serve({ peer: 'echo://', limits: LIMITS });
+  // All but what the others' requests take.
+  const served = await serve({ peer: 'echo://', limits: { ...LIMITS, bufferedBytes: 1088 * KIB } });
   const silent = await served.open();
   silent.send(clientFrame(BINARY, Buffer.alloc(1000 * KIB), { announce: 16 * 1024 * KIB }));
   await until('the message to be held', () => served.daemon.counters['buffered']! > 900 * KIB);

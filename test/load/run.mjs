@@ -38,7 +38,7 @@ const PATIENCE = 60;
 /** More honest clients than are ever opened at a time. */
 const ON_THEIR_WAY = 300;
 /** Share of the honest clients that come when slow heads and floods are there. */
-const LATE = 0.1;
+const LATE = 0.02;
 
 const say = (line) => process.stderr.write(`load: ${line}\n`);
 

@@ -16,7 +16,7 @@ import {
   SlabSocket,
   type SlabSocketOwner,
 } from '../../src/transports/slab-socket.ts';
-import { HIGH_WATER, StreamTransport, streamOptions } from '../../src/transports/stream.ts';
+import { HIGH_WATER, STREAM_OPTIONS, StreamTransport } from '../../src/transports/stream.ts';
 import { heapSlabs } from '../support/slabs.ts';
 import { Listener, RecordingHandler, roundTrips, until } from '../support/sockets.ts';
 
@@ -77,7 +77,7 @@ interface Pair {
 async function pair(bulk = false): Promise<Pair> {
   const listener = await Listener.on();
   open.push(listener);
-  const near = new SlabSocket(streamOptions(), slabs, bulk).connect({
+  const near = new SlabSocket(STREAM_OPTIONS, slabs, bulk).connect({
     port: listener.port,
     host: '127.0.0.1',
   });
@@ -92,7 +92,7 @@ async function pair(bulk = false): Promise<Pair> {
 async function overTransport(): Promise<Omit<Pair, 'owner' | 'events'> & { transport: StreamTransport }> {
   const listener = await Listener.on();
   open.push(listener);
-  const near = new SlabSocket(streamOptions(), slabs, true);
+  const near = new SlabSocket(STREAM_OPTIONS, slabs, true);
   sockets.push(near.connect({ port: listener.port, host: '127.0.0.1' }));
   await once(near, 'connect');
   const transport = new StreamTransport(near, { closeTimeout: 10_000, stallTimeout: 0 });
@@ -335,7 +335,7 @@ describe('a write that fails', () => {
 test('its owner is told, though whoever had the socket before took all listeners away', async () => {
   const listener = await Listener.on();
   open.push(listener);
-  const near = new SlabSocket(streamOptions(), slabs, true).connect({
+  const near = new SlabSocket(STREAM_OPTIONS, slabs, true).connect({
     port: listener.port,
     host: '127.0.0.1',
   });
@@ -574,7 +574,7 @@ describe('a server that accepts into slabs', () => {
   });
 
   async function listen(where: object = { port: 0, host: '127.0.0.1' }): Promise<Server> {
-    const server = createServer(streamOptions());
+    const server = createServer(STREAM_OPTIONS);
     servers.push(server);
     server.listen(where);
     await once(server, 'listening');
@@ -595,7 +595,7 @@ describe('a server that accepts into slabs', () => {
 
   async function accepting(server: Server): Promise<SlabSocket[]> {
     const accepted: SlabSocket[] = [];
-    acceptIntoSlabs(server, streamOptions(), slabs, (socket) => {
+    acceptIntoSlabs(server, STREAM_OPTIONS, slabs, (socket) => {
       accepted.push(socket as SlabSocket);
       sockets.push(socket);
     });
