@@ -538,6 +538,7 @@ export class Bridge implements ConnectionHandler, SegmentSink {
       client: this.#client,
       peer: this.#peer,
       lost: this.#connection.lost,
+      unsent: this.#connection.unsent,
       late: this.#late,
       unframed: this.#unframed,
       why: this.#why ?? new Fault('internal'),

@@ -25,6 +25,8 @@ export interface Summary {
   readonly peer: Transport | undefined;
   /** Bytes from the client that had to wait for the peer and were never handed on. */
   readonly lost: number;
+  /** Bytes for the client that were given up before they were written. */
+  readonly unsent: number;
   /** Bytes from the peer that came when the client was gone, or had been told of the end. */
   readonly late: number;
   /** Bytes from the peer that were still no message. */
@@ -100,7 +102,7 @@ export class ConnectionLog {
 
   ended(summary: Summary): void {
     this.#count(summary);
-    const { plan, status, carried, saved, client, peer, lost, late, unframed, why } = summary;
+    const { plan, status, carried, saved, client, peer, lost, unsent, late, unframed, why } = summary;
     const log = PLUGIN_FAULTS.includes(why.code) ? this.#log.warn : this.#log.info;
     log?.(carried === undefined ? 'refused' : 'closed', {
       id: this.#id,
@@ -119,7 +121,7 @@ export class ConnectionLog {
           }),
       dropped: peer?.dropped || undefined,
       'undelivered-up': (peer?.undelivered ?? 0) + lost || undefined,
-      'undelivered-down': client.undelivered || undefined,
+      'undelivered-down': client.undelivered + unsent || undefined,
       unframed: unframed || undefined,
       late: late || undefined,
       ms: Math.round(performance.now() - this.#began),
@@ -128,13 +130,13 @@ export class ConnectionLog {
     });
   }
 
-  #count({ carried, client, peer, lost, late, unframed, why }: Summary): void {
+  #count({ carried, client, peer, lost, unsent, late, unframed, why }: Summary): void {
     const counters = this.#counters;
     counters.ended(carried === undefined ? 'refused' : 'closed', why.code);
     counters.add('bytes-up', carried?.up ?? 0);
     counters.add('bytes-down', carried?.down ?? 0);
     counters.add('undelivered-up', (peer?.undelivered ?? 0) + lost);
-    counters.add('undelivered-down', client.undelivered);
+    counters.add('undelivered-down', client.undelivered + unsent);
     counters.add('unframed', unframed);
     counters.add('late', late);
     counters.add('datagrams-dropped', peer?.dropped ?? 0);

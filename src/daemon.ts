@@ -61,6 +61,9 @@ export interface DaemonOptions {
 /** Node passes the connections that wait to be accepted to the kernel, which cuts the number at its own limit. */
 const BACKLOG = 4096;
 
+/** 500 ms: twice the precision of deadlines. */
+const STANDSTILL = 500;
+
 /** Lines of the log are about 200 bytes: far fewer than may wait (observability/log-output.ts). */
 const CUT_AT_ONCE = 500;
 
@@ -84,6 +87,8 @@ export class Daemon {
   /** Takes the socket's path away. */
   #release: Release | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  /** The last tick looked at nobody's deadlines. */
+  #skipped = false;
   #stopped: Promise<number> | undefined;
   /** Connections may still end by themselves. */
   #waiting = false;
@@ -354,6 +359,9 @@ export class Daemon {
     this.#loop.tick(now);
     this.#memory.tick(now);
     this.#door.overloaded = this.#loop.overloaded;
+    // Behind a standstill what has come meanwhile is read first: nobody is late for a pause of ours.
+    this.#skipped = this.#loop.lag >= STANDSTILL && !this.#skipped;
+    if (this.#skipped) return;
     for (const bridge of this.#bridges) bridge.tick(now);
     this.#door.tick(now);
   }

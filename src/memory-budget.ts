@@ -107,12 +107,16 @@ export class MemoryAccount {
     return this.#budget.pressed;
   }
 
-  /** Takes so many bytes more, which are there already, or gives them back if they are negative. */
-  add(bytes: number): void {
+  /**
+   * Takes so many bytes more, which are there already, or gives them back if they are negative.
+   *
+   * @param asked false: nobody has just asked for them, they only show now
+   */
+  add(bytes: number, asked = true): void {
     if (bytes === 0 || this.#closed) return;
     this.#held += bytes;
     this.#budget.add(bytes);
-    if (bytes > 0 && this.#budget.full) this.#overdrawn = true;
+    if (asked && bytes > 0 && this.#budget.full) this.#overdrawn = true;
   }
 
   /** Takes bytes that are not there yet. @returns false: there are no more, and none were taken */

@@ -117,7 +117,12 @@ const RULES: readonly Rule[] = [
   },
   {
     from: 'src/connection-log.ts',
-    to: ['src/errors.ts', 'src/observability/redact.ts', 'src/transports/address.ts'],
+    to: [
+      'src/errors.ts',
+      'src/observability/logger.ts',
+      'src/observability/redact.ts',
+      'src/transports/address.ts',
+    ],
     types: ['src/observability/', 'src/routing.ts', 'src/transports/transport.ts'],
   },
   {

@@ -36,6 +36,7 @@ function ended(why: Fault, target = '/'): string {
     client: CLIENT,
     peer: undefined,
     lost: 0,
+    unsent: 0,
     late: 0,
     unframed: 0,
     why,

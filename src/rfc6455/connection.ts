@@ -71,7 +71,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
     this.#fast = fast;
     this.#memory = memory;
     this.#opening = new Opening(limits, memory);
-    this.#outbound = new Outbound(this, fast);
+    this.#outbound = new Outbound(this, fast, memory);
     this.#inbound = new Inbound(this, memory);
   }
 
@@ -88,6 +88,11 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
   /** Bytes of messages that are not whole, or not inflated yet. */
   get collected(): number {
     return this.#inbound.collected;
+  }
+
+  /** Bytes of messages for the client that were given up while they waited for zlib. */
+  get unsent(): number {
+    return this.#outbound.lost;
   }
 
   /** Bytes, of frames or out of them, that were never handed on: they had to wait, or were no whole message. */
@@ -143,6 +148,7 @@ export class Connection implements FrameSink, InboundHandler, OutboundHandler {
 
   /** The client is gone, both ways. What waits for the peer is still handed on, but nobody waits for an answer. */
   vanish(): void {
+    this.#outbound.abandon();
     if (this.#delivers) this.receiveEnd();
     else this.#end({ by: 'eof' });
   }

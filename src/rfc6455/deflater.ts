@@ -6,6 +6,7 @@
  */
 import { constants, type DeflateRaw } from 'node:zlib';
 import { asFault, type Fault } from '../errors.ts';
+import { ThreadTurns } from './thread-turns.ts';
 import {
   deflateRaw,
   hasWriteSync,
@@ -49,6 +50,9 @@ const PER_TURN = 4;
 /** §7.2.1: what Z_SYNC_FLUSH ends with, and what is cut off: 00 00 ff ff. */
 const TAIL_BYTES = 4;
 
+/** Of the process: two of Node's four threads are left to others. */
+const turns = new ThreadTurns(2);
+
 const output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
 const left: Left = { output: 0, input: 0 };
 
@@ -59,6 +63,8 @@ export class Deflater {
   readonly #handler: DeflateHandler;
   #stream: DeflateRaw | undefined;
   #closed = false;
+  /** Waits for its turn in another thread. */
+  #beginning: (() => void) | undefined;
 
   constructor(options: DeflaterOptions, handler: DeflateHandler) {
     this.#options = options;
@@ -80,7 +86,9 @@ export class Deflater {
   deflate(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
     this.#stream ??= this.#begin();
     if (end - start > this.#atOnce) {
-      this.#deflateElsewhere(this.#stream, bytes.subarray(start, end));
+      const stream = this.#stream;
+      this.#beginning = () => this.#deflateElsewhere(stream, bytes.subarray(start, end));
+      turns.take(this.#beginning);
       return undefined;
     }
     writeSync(this.#stream, bytes, start, end, output, left);
@@ -91,11 +99,14 @@ export class Deflater {
   /** Frees what zlib holds. Nothing is handed on any more. */
   close(): void {
     this.#closed = true;
+    if (this.#beginning !== undefined) turns.cancel(this.#beginning);
+    this.#beginning = undefined;
     this.#stream?.close();
     this.#stream = undefined;
   }
 
   #deflateElsewhere(stream: DeflateRaw, bytes: Uint8Array): void {
+    this.#beginning = undefined;
     const pieces: Buffer[] = [];
     const onData = (piece: Buffer) => pieces.push(piece);
     const onError = (error: Error) => {
@@ -104,6 +115,7 @@ export class Deflater {
     stream.on('data', onData).on('error', onError);
     stream.write(bytes);
     stream.flush(constants.Z_SYNC_FLUSH, () => {
+      turns.done();
       // Called as well for a stream that was closed or has failed; of the latter 'error' tells.
       if (stream.destroyed) return;
       stream.removeListener('data', onData).removeListener('error', onError);

@@ -5,6 +5,7 @@
  * which may stand between any two messages (RFC 6455 §5.4).
  */
 import { asFault, type Fault } from '../errors.ts';
+import type { MemoryAccount } from '../memory-budget.ts';
 import type { FastPath } from './connection-handler.ts';
 import type { DeflateHandler, Deflater } from './deflater.ts';
 import { type BatchWriter, FrameBatch } from './frame-batch.ts';
@@ -25,6 +26,7 @@ export interface OutboundHandler {
 export class Outbound implements DeflateHandler, BatchWriter {
   readonly #handler: OutboundHandler;
   readonly #batch: FrameBatch;
+  readonly #memory: MemoryAccount | undefined;
   #corked = 0;
   #expected = 0;
   /** The client takes no more until `drained`. */
@@ -37,17 +39,24 @@ export class Outbound implements DeflateHandler, BatchWriter {
   /** The message that is being deflated in another thread, for its opcode. */
   #deflating: { readonly opcode: DataOpcode; readonly length: number } | undefined;
   /** What waits for it, from `#next` on. */
-  #waiting: (() => void)[] = [];
+  #waiting: Waiting[] = [];
   #next = 0;
   /** Bytes that may still be deflated in this thread before others have their turn. */
   #turn = Number.POSITIVE_INFINITY;
   /** What `end` was given, until it is called. */
   #then: (() => void) | undefined;
   #saved = 0;
+  /** Nobody is there to send to. */
+  #abandoned = false;
+  #lost = 0;
 
-  /** @param fast slabs that frames are gathered in; the heap if there are none */
-  constructor(handler: OutboundHandler, fast?: FastPath) {
+  /**
+   * @param fast slabs that frames are gathered in; the heap if there are none
+   * @param memory what waits for zlib counts there
+   */
+  constructor(handler: OutboundHandler, fast?: FastPath, memory?: MemoryAccount) {
     this.#handler = handler;
+    this.#memory = memory;
     this.#batch = new FrameBatch(this, fast);
   }
 
@@ -90,14 +99,17 @@ export class Outbound implements DeflateHandler, BatchWriter {
 
   /** A message: `bytes[start, end)`, which must not change any more unless they lie in a slab and nothing is compressed. */
   message(opcode: DataOpcode, bytes: Uint8Array, start: number, end: number): void {
-    if (this.#busy) {
-      this.#waiting.push(() => this.message(opcode, bytes, start, end));
+    if (this.#abandoned) {
+      this.#lost += end - start;
+    } else if (this.#busy) {
+      this.#wait(end - start, () => this.message(opcode, bytes, start, end));
     } else if (end - start < this.#threshold) {
       this.#add(opcode, bytes, start, end, this.#expected);
     } else {
       const deflated = this.#deflater!.deflate(bytes, start, end);
       if (deflated === undefined) {
         this.#deflating = { opcode, length: end - start };
+        this.#memory?.add(IN_ZLIB * (end - start));
         return;
       }
       this.#addDeflated(opcode, deflated, end - start);
@@ -136,7 +148,7 @@ export class Outbound implements DeflateHandler, BatchWriter {
   close(payload: Uint8Array): void {
     this.#owedPong = undefined;
     if (this.#busy) {
-      this.#waiting.push(() => this.close(payload));
+      this.#wait(0, () => this.close(payload));
       return;
     }
     this.#add(CLOSE, payload, 0, payload.length);
@@ -148,6 +160,25 @@ export class Outbound implements DeflateHandler, BatchWriter {
     this.#owedPong = undefined;
     this.#then = then;
     if (!this.#busy) this.#finish();
+  }
+
+  /** Nobody is there to send to: what waits for zlib is given up. */
+  abandon(): void {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    const busy = this.#busy;
+    this.#lost += this.#deflating?.length ?? 0;
+    for (const { length } of this.#waiting.slice(this.#next)) this.#lost += length;
+    this.#deflater?.close();
+    this.#endDeflating();
+    this.#forgetWaiting();
+    // Who ended it still waits for it.
+    if (busy && this.#then !== undefined) this.#finish();
+  }
+
+  /** Bytes of messages that were given up. */
+  get lost(): number {
+    return this.#lost;
   }
 
   /** Bytes that are no frame. */
@@ -165,7 +196,7 @@ export class Outbound implements DeflateHandler, BatchWriter {
 
   onDeflated(bytes: Uint8Array): void {
     const { opcode, length } = this.#deflating!;
-    this.#deflating = undefined;
+    this.#endDeflating();
     // Who ends it from within a write below is told there and then.
     const ending = this.#then !== undefined;
     this.cork(0);
@@ -173,8 +204,10 @@ export class Outbound implements DeflateHandler, BatchWriter {
     try {
       // One of them may have to be waited for in its turn.
       while (!this.#busy && this.#next < this.#waiting.length) {
+        const { length: waited, send } = this.#waiting[this.#next]!;
         this.#next += 1;
-        this.#waiting[this.#next - 1]!();
+        this.#memory?.add(-(waited + WAITING_COST));
+        send();
       }
     } catch (error) {
       this.uncork();
@@ -189,7 +222,7 @@ export class Outbound implements DeflateHandler, BatchWriter {
   }
 
   onFailed(fault: Fault): void {
-    this.#deflating = undefined;
+    this.#endDeflating();
     this.#forgetWaiting();
     if (this.#then === undefined) this.#handler.onFailed(fault);
     else this.#finish();
@@ -199,7 +232,18 @@ export class Outbound implements DeflateHandler, BatchWriter {
     return this.#deflating !== undefined;
   }
 
+  #wait(length: number, send: () => void): void {
+    this.#memory?.add(length + WAITING_COST);
+    this.#waiting.push({ length, send });
+  }
+
+  #endDeflating(): void {
+    this.#memory?.add(-IN_ZLIB * (this.#deflating?.length ?? 0));
+    this.#deflating = undefined;
+  }
+
   #forgetWaiting(): void {
+    for (const { length } of this.#waiting.slice(this.#next)) this.#memory?.add(-(length + WAITING_COST));
     this.#waiting = [];
     this.#next = 0;
   }
@@ -220,5 +264,16 @@ export class Outbound implements DeflateHandler, BatchWriter {
     if (this.#corked === 0) this.#batch.flush();
   }
 }
+
+interface Waiting {
+  /** Of a message, in bytes. */
+  readonly length: number;
+  readonly send: () => void;
+}
+
+/** What one that waits takes besides its bytes. */
+const WAITING_COST = 256;
+/** A message and what comes out of it, which may be as long. */
+const IN_ZLIB = 2;
 
 const EMPTY: Uint8Array = new Uint8Array(0);

@@ -224,7 +224,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
 
   onClosed(): void {
     this.#closed = true;
-    this.#setCounted(0);
+    this.#setCounted(0, false);
     this.#handler?.onClose(this.#error);
   }
 
@@ -240,7 +240,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   onSent(): void {
-    this.#count();
+    this.#count(false);
     if (!this.#full || this.#ending) return;
     this.#full = false;
     this.#handler?.onDrain();
@@ -249,7 +249,7 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   tick(now: number): void {
     if (this.#closed) return;
     const unsent = this.unsent;
-    this.#count();
+    this.#count(false);
     if (unsent === 0 && !this.#ending) {
       // Most connections, most of the time: no more is looked at.
       this.#progressAt = undefined;
@@ -309,21 +309,21 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   #isFree(): boolean {
-    this.#count();
+    this.#count(true);
     if (this.#cost < this.#mostQueued) return true;
     this.#full = true;
     return false;
   }
 
   /** What waits to be sent; and what an ordinary socket has read, and hands on only when it is not paused. */
-  #count(): void {
+  #count(asked: boolean): void {
     if (this.#memory === undefined) return;
-    this.#setCounted(this.#cost + (this.#fast === undefined ? this.#socket.readableLength : 0));
+    this.#setCounted(this.#cost + (this.#fast === undefined ? this.#socket.readableLength : 0), asked);
   }
 
-  #setCounted(waiting: number): void {
+  #setCounted(waiting: number, asked: boolean): void {
     if (waiting === this.#counted) return;
-    this.#memory?.add(waiting - this.#counted);
+    this.#memory?.add(waiting - this.#counted, asked);
     this.#counted = waiting;
   }
 }
