@@ -22,8 +22,8 @@ export type LogSink = (
 
 /** 1 MiB: some ten thousand lines. */
 const MOST_WAITING = 1024 * 1024;
-/** 64 KiB: what a pipe holds. When one fails, no more than this is lost. */
-const MOST_AT_ONCE = 64 * 1024;
+/** 256 KiB: a turn of the event loop brings as much when ten thousand connections end, and each write is one turn. */
+const MOST_AT_ONCE = 256 * 1024;
 /** 64 KiB of lines of level `error` are kept although they are the oldest; there are few, and one may say why all ends. */
 const MOST_KEPT = 64 * 1024;
 /** After an error: often enough for a person, and rare enough to cost nothing. In ms. */

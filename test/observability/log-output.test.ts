@@ -142,8 +142,8 @@ test('a line longer than what is written at once is lost, of whatever level', ()
   const slow = new Slow();
   const output = new LogOutput(slow.sink);
   output.write(line('first'));
-  output.write(line('x'.repeat(64 * 1024)));
-  output.write(line('x'.repeat(64 * 1024)), 'error');
+  output.write(line('x'.repeat(256 * 1024)));
+  output.write(line('x'.repeat(256 * 1024)), 'error');
   output.write(line('after'));
   const lines = slow.takeAll();
   expect(lines[0]).toBe('first');
