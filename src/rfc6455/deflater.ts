@@ -86,9 +86,8 @@ export class Deflater {
   deflate(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
     this.#stream ??= this.#begin();
     if (end - start > this.#atOnce) {
-      const stream = this.#stream;
-      this.#beginning = () => this.#deflateElsewhere(stream, bytes.subarray(start, end));
-      turns.take(this.#beginning);
+      if (turns.take()) this.#deflateElsewhere(this.#stream, bytes.subarray(start, end));
+      else this.#waitForTurn(this.#stream, bytes.subarray(start, end));
       return undefined;
     }
     writeSync(this.#stream, bytes, start, end, output, left);
@@ -105,8 +104,15 @@ export class Deflater {
     this.#stream = undefined;
   }
 
+  #waitForTurn(stream: DeflateRaw, bytes: Uint8Array): void {
+    this.#beginning = () => {
+      this.#beginning = undefined;
+      this.#deflateElsewhere(stream, bytes);
+    };
+    turns.wait(this.#beginning);
+  }
+
   #deflateElsewhere(stream: DeflateRaw, bytes: Uint8Array): void {
-    this.#beginning = undefined;
     const pieces: Buffer[] = [];
     const onData = (piece: Buffer) => pieces.push(piece);
     const onError = (error: Error) => {

@@ -12,14 +12,16 @@ export class ThreadTurns {
     this.#free = threads;
   }
 
-  /** Calls `begin` when it may: now, or later. It is to be followed by one call of `done`. */
-  take(begin: () => void): void {
-    if (this.#free === 0) {
-      this.#waiting.add(begin);
-      return;
-    }
+  /** @returns whether there is a turn: then it is the caller's, until `done` */
+  take(): boolean {
+    if (this.#free === 0) return false;
     this.#free -= 1;
-    begin();
+    return true;
+  }
+
+  /** Calls `begin` when there is a turn, which is then its own, until `done`. */
+  wait(begin: () => void): void {
+    this.#waiting.add(begin);
   }
 
   /** It need not begin any more, if it has not. */
@@ -28,10 +30,12 @@ export class ThreadTurns {
   }
 
   done(): void {
-    this.#free += 1;
     const [next] = this.#waiting;
-    if (next === undefined) return;
+    if (next === undefined) {
+      this.#free += 1;
+      return;
+    }
     this.#waiting.delete(next);
-    this.take(next);
+    next();
   }
 }

@@ -8,12 +8,17 @@ function turnsOf(threads: number) {
   const begin = (name: string) => () => {
     began.push(name);
   };
-  return { turns, began, begin };
+  /** As its user does. */
+  const start = (act: () => void) => {
+    if (turns.take()) act();
+    else turns.wait(act);
+  };
+  return { turns, began, begin, start };
 }
 
 test('as many begin at once as there are threads, the others in their order as those are done', () => {
-  const { turns, began, begin } = turnsOf(2);
-  for (const name of ['a', 'b', 'c', 'd']) turns.take(begin(name));
+  const { turns, began, begin, start } = turnsOf(2);
+  for (const name of ['a', 'b', 'c', 'd']) start(begin(name));
   expect(began).toEqual(['a', 'b']);
   turns.done();
   expect(began).toEqual(['a', 'b', 'c']);
@@ -21,18 +26,18 @@ test('as many begin at once as there are threads, the others in their order as t
   turns.done();
   turns.done();
   expect(began).toEqual(['a', 'b', 'c', 'd']);
-  turns.take(begin('e'));
-  turns.take(begin('f'));
-  turns.take(begin('g'));
+  start(begin('e'));
+  start(begin('f'));
+  start(begin('g'));
   expect(began).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
 });
 
 test('who need not begin any more is passed over, and takes no turn', () => {
-  const { turns, began, begin } = turnsOf(1);
+  const { turns, began, begin, start } = turnsOf(1);
   const gone = begin('gone');
-  turns.take(begin('a'));
-  turns.take(gone);
-  turns.take(begin('b'));
+  start(begin('a'));
+  start(gone);
+  start(begin('b'));
   turns.cancel(gone);
   turns.done();
   expect(began).toEqual(['a', 'b']);
