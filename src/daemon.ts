@@ -65,7 +65,7 @@ const BACKLOG = 4096;
 const STANDSTILL = 500;
 
 /** Lines of the log are about 200 bytes: far fewer than may wait (observability/log-output.ts). */
-const CUT_AT_ONCE = 500;
+const AT_ONCE = 500;
 
 /** 1 s: the time that a backend has to close where draining has used up all of its own, in ms. */
 const LEAST_CLOSE = 1_000;
@@ -252,11 +252,12 @@ export class Daemon {
     if (this.#waiting) await this.#empty(drainWait);
     this.#waiting = false;
     const deadline = performance.now() + drainTimeout;
-    for (const bridge of [...this.#bridges]) bridge.stop();
+    await this.#each((bridge) => bridge.stop());
     await this.#empty(drainTimeout);
     const cut = this.#bridges.size;
     if (cut > 0) this.#log.warn?.('cut', { connections: cut });
-    await this.#cutAll();
+    this.#door.cut();
+    await this.#each((bridge) => bridge.cut());
     await this.#empty(drainTimeout);
     clearInterval(this.#ticker);
     await this.#closeBackend(Math.max(deadline - performance.now(), LEAST_CLOSE));
@@ -280,13 +281,12 @@ export class Daemon {
   }
 
   /** A few at a time, so that the lines of the log that come of it can be written in between. */
-  async #cutAll(): Promise<void> {
-    this.#door.cut();
+  async #each(act: (bridge: Bridge) => void): Promise<void> {
     let some = 0;
     for (const bridge of [...this.#bridges]) {
-      bridge.cut();
+      act(bridge);
       some += 1;
-      if (some % CUT_AT_ONCE === 0) await setImmediate();
+      if (some % AT_ONCE === 0) await setImmediate();
     }
   }
 
