@@ -102,8 +102,10 @@ export function expectations(plan: Plan, sent: number): Expectation[] {
     case 'client leaves in its head':
       return [left];
     case 'client leaves during the dial':
-      // The peer may have been there already.
-      return [left, vanished];
+      // The peer may have been there already. Who ends its side behind early frames has not left: they are for the peer.
+      return plan.early > 0
+        ? [left, vanished, { ...undialled, why: 'dial-timeout', status: 'any' }]
+        : [left, vanished];
     case 'client closes during the dial':
       return [{ ...closed, down: echo ? 'all' : 'prefix' }];
     case 'client sends a wrong request':
