@@ -11,7 +11,7 @@ import type { FaultCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
-/** Addresses of which the bucket is not full. The oldest is forgotten where there are more: it is then full. */
+/** Addresses whose buckets are kept. Where there are more, the one that has been quiet the longest is forgotten. */
 const MOST_BUCKETS = 100_000;
 
 interface Bucket {
