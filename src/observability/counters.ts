@@ -13,10 +13,6 @@ export class Counters {
     this.add(`${kind}-${why}`);
   }
 
-  get(name: string): number {
-    return this.#values.get(name) ?? 0;
-  }
-
   /** All that are not 0, by name. */
   snapshot(): Readonly<Record<string, number>> {
     const entries = [...this.#values].filter(([, value]) => value !== 0);

@@ -309,21 +309,25 @@ export class StreamTransport implements Transport, SlabSocketOwner {
   }
 
   #isFree(): boolean {
-    this.#count(true);
-    if (this.#cost < this.#mostQueued) return true;
+    if (this.#count(true) < this.#mostQueued) return true;
     this.#full = true;
     return false;
   }
 
-  /** What waits to be sent; and what an ordinary socket has read, and hands on only when it is not paused. */
-  #count(asked: boolean): void {
-    if (this.#memory === undefined) return;
-    this.#setCounted(this.#cost + (this.#fast === undefined ? this.#socket.readableLength : 0), asked);
+  /**
+   * Counts what waits to be sent; and what an ordinary socket has read, and hands on only when it is not paused.
+   *
+   * @returns the first of both
+   */
+  #count(asked: boolean): number {
+    const cost = this.#cost;
+    this.#setCounted(this.#fast === undefined ? cost + this.#socket.readableLength : cost, asked);
+    return cost;
   }
 
   #setCounted(waiting: number, asked: boolean): void {
-    if (waiting === this.#counted) return;
-    this.#memory?.add(waiting - this.#counted, asked);
+    if (waiting === this.#counted || this.#memory === undefined) return;
+    this.#memory.add(waiting - this.#counted, asked);
     this.#counted = waiting;
   }
 }

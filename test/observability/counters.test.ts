@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { Counters } from '../../src/observability/counters.ts';
 
-test('a counter that nobody has touched is 0, and not in the snapshot', () => {
+test('a counter that nobody has touched is not in the snapshot', () => {
   const counters = new Counters();
-  expect(counters.get('accepted')).toBe(0);
   expect(counters.snapshot()).toEqual({});
 });
 
@@ -42,6 +41,6 @@ test('the snapshot is in the order of the names, and does not change any more', 
 test('a name of Object.prototype is a counter like any other', () => {
   const counters = new Counters();
   counters.add('constructor');
-  expect(counters.get('constructor')).toBe(1);
-  expect(counters.get('toString')).toBe(0);
+  expect(Object.entries(counters.snapshot())).toContainEqual(['constructor', 1]);
+  expect(Object.hasOwn(counters.snapshot(), 'toString')).toBe(false);
 });
